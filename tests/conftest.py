@@ -1,0 +1,85 @@
+"""What every test may ask for, and the rule about missing parts.
+
+A test that needs a system part names it by marker. Where the part is missing the test is left out and the
+closing report says so; with REQUIRE_ALL=1 it fails instead, so that nothing is silently skipped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from earwitness.weights.store import Store
+
+REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
+SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
+DATA = Path(__file__).parent / "data"
+SOAK = os.environ.get("SOAK") == "1"
+
+_left_out: Counter[str] = Counter()
+
+
+def _models_there() -> bool:
+    return all(Store(offline=True).present(name) for name in ("yamnet", "whisper-base", "swift-f0", "qwen-tokenizer"))
+
+
+def _missing() -> dict[str, str]:
+    """Marker -> what is missing and how to get it; only for parts that are not there."""
+    checks = {
+        "corpus": (
+            (SHARED / "corpus" / "labels.jsonl").is_file(),
+            f"no labelled recordings at {SHARED / 'corpus'} (EARWITNESS_SHARED)",
+        ),
+        "weights": (_models_there(), "model files are not in the cache: earwitness models pull"),
+        "node": (bool(shutil.which("node") and shutil.which("npm")), "node and npm are not installed"),
+        "curl": (bool(shutil.which("curl")), "curl is not installed"),
+        "ffmpeg": (bool(shutil.which("ffmpeg")), "the ffmpeg command is not installed"),
+    }
+    return {name: why for name, (there, why) in checks.items() if not there}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = _missing()
+    for item in items:
+        for name, why in missing.items():
+            if item.get_closest_marker(name):
+                _left_out[f"{name}: {why}"] += 1
+                if not REQUIRE_ALL:
+                    item.add_marker(pytest.mark.skip(reason=why))
+                else:
+                    item.user_properties.append(("missing", why))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for name, why in item.user_properties:
+        if name == "missing":
+            pytest.fail(f"REQUIRE_ALL=1 and {why}", pytrace=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _left_out:
+        terminalreporter.section("left out" if not REQUIRE_ALL else "missing")
+        for what, count in sorted(_left_out.items()):
+            terminalreporter.line(f"{count} tests need {what}")
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """The model store of this machine; tests that use it carry the marker `weights`."""
+    return Store()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of guides, corpus and the service's documentation; for tests marked `corpus`."""
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The small files in `tests/data`."""
+    return DATA
