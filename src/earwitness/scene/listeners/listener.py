@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from earwitness.clip import Clip
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.clip import Clip, Floats
 from earwitness.scene.evidence.observation import Observation, Span
 from earwitness.scene.evidence.part import Coverage
 
@@ -16,6 +19,31 @@ class Report:
 
     observations: tuple[Observation, ...] = ()
     coverage: tuple[Coverage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patches:
+    """The tagger's output over one part, `shared["patches"]`, put there by the sound listener.
+
+    times: starts of the patches in seconds from the start of the clip, float32[n]; each lasts `seconds`.
+    scores: class probabilities float32[n, 521] in the order of `classes` (labels of the class map).
+    embeddings: float32[n, 1024]. audible: bool[n], false where a patch is digital silence or as good as that;
+    leave those out of every mean and maximum.
+    """
+
+    times: Floats
+    scores: Floats
+    embeddings: Floats
+    classes: tuple[str, ...]
+    audible: npt.NDArray[np.bool_]
+    seconds: float = 0.96
+
+    def of(self, label: str, span: Span | None = None) -> Floats:
+        """Scores of one class in the audible patches, all or those whose middle lies in `span`."""
+        middle = self.times + self.seconds / 2
+        keep = self.audible if span is None else self.audible & (middle >= span[0]) & (middle <= span[1])
+        column: Floats = self.scores[keep, self.classes.index(label)]
+        return column
 
 
 @dataclass(slots=True)

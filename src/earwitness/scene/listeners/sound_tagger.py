@@ -1,0 +1,118 @@
+"""The AudioSet tagger: YAMNet's front end in numpy, its graph in onnxruntime.
+
+Front end (Google's YAMNet, Apache-2.0; checked against the input quantiser of the exported graph): 16 kHz mono,
+periodic Hann window of 400 samples, hop 160, FFT 512, magnitude, 64 HTK mel bands from 125 to 7500 Hz,
+log(x + 0.001), no centring; patches of 96 frames. Patches start every 0.24 s and the last one is flush with the end.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.clip import RATE, Floats
+
+WINDOW = 400
+HOP = 160
+FFT = 512
+BANDS = 64
+LOW_HZ, HIGH_HZ = 125.0, 7500.0
+OFFSET = 1e-3
+FRAMES = 96
+"""Frames of one patch (0.96 s)."""
+
+PATCH_SAMPLES = (FRAMES - 1) * HOP + WINDOW
+PATCH_S = FRAMES * HOP / RATE
+STRIDE = 24
+"""Frames between the starts of patches (0.24 s)."""
+
+BATCH = 32
+
+
+def _mel(hz: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 1127.0 * np.log1p(hz / 700.0)
+
+
+@cache
+def mel_bands() -> Floats:
+    """Triangles in the HTK mel scale, float32[257, 64]."""
+    bins = _mel(np.linspace(0.0, RATE / 2, FFT // 2 + 1))
+    edges = np.linspace(_mel(np.array([LOW_HZ]))[0], _mel(np.array([HIGH_HZ]))[0], BANDS + 2)
+    up = (bins[:, None] - edges[None, :-2]) / (edges[1:-1] - edges[:-2])
+    down = (edges[None, 2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
+    weights = np.maximum(0.0, np.minimum(up, down))
+    weights[0] = 0.0
+    return weights.astype(np.float32)
+
+
+@cache
+def _hann() -> Floats:
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+
+
+def log_mel(samples: Floats) -> Floats:
+    """Log-mel frames of float32[n] samples, n >= 400: float32[frames, 64]."""
+    frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
+    out = np.empty((len(frames), BANDS), np.float32)
+    for at in range(0, len(frames), 1024):
+        block = np.abs(np.fft.rfft(frames[at : at + 1024] * _hann(), FFT)).astype(np.float32)
+        out[at : at + 1024] = np.log(block @ mel_bands() + np.float32(OFFSET))
+    return out
+
+
+def looped(samples: Floats, length: int) -> Floats:
+    """The samples repeated until at least `length`; unchanged if long enough. An empty input gives zeros."""
+    if len(samples) >= length:
+        return samples
+    if len(samples) == 0:
+        return np.zeros(length, np.float32)
+    return np.tile(samples, -(-length // len(samples)))[:length]
+
+
+def patch_starts(frames: int) -> npt.NDArray[np.int64]:
+    """First frames of the patches that cover `frames` >= 96 frames, the last one flush with the end."""
+    starts = np.arange(0, frames - FRAMES + 1, STRIDE)
+    last = frames - FRAMES
+    return starts if starts[-1] == last else np.append(starts, last)
+
+
+class Tagger:
+    """The tagger's graph with the names of its classes.
+
+    Args:
+        folder: holds `yamnet.onnx` (log-mel patches in, logits and embedding out) and `classes.csv`.
+        threads: of onnxruntime.
+    """
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(
+            str(folder / "yamnet.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        with (folder / "classes.csv").open(encoding="utf-8", newline="") as file:
+            self.classes: tuple[str, ...] = tuple(row["display_name"] for row in csv.DictReader(file))
+
+    def run(self, samples: Floats) -> tuple[Floats, Floats, Floats]:
+        """Starts of the patches in seconds float32[n], class probabilities float32[n, 521], embeddings
+        float32[n, 1024]. Samples shorter than a patch are repeated."""
+        mel = log_mel(looped(samples, PATCH_SAMPLES))
+        starts = patch_starts(len(mel))
+        logits: list[Floats] = []
+        embeddings: list[Floats] = []
+        for at in range(0, len(starts), BATCH):
+            batch = np.stack([mel[s : s + FRAMES] for s in starts[at : at + BATCH]])[:, None]
+            out, embedding = self._session.run(["logits", "embedding"], {self._input: batch})
+            logits.append(out)
+            embeddings.append(embedding)
+        scores = 1.0 / (1.0 + np.exp(-np.concatenate(logits).astype(np.float64)))
+        times = starts.astype(np.float32) * np.float32(HOP / RATE)
+        return times, scores.astype(np.float32), np.concatenate(embeddings)
