@@ -1,0 +1,197 @@
+"""How loud it is: integrated loudness, peak, contour, silence, fades and hard edges.
+
+Loudness follows ITU-R BS.1770-4: blocks of 400 ms every 100 ms, an absolute gate at -70 LUFS and a relative gate
+10 LU under the mean of what passes it. All comes from the profile of the native samples; only the two edges of
+the clip are looked at in the samples themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.clip import BLOCK_S, RATE, Clip
+from earwitness.scene.evidence.certainty.limits import limits
+from earwitness.scene.evidence.observation import Level, Observation, Quality, QualityKind, Span
+from earwitness.scene.evidence.part import Coverage
+from earwitness.scene.listeners.listener import Context, Report
+
+FLOOR_LUFS = -120.0
+"""What the loudness of digital silence is called, so that arithmetic stays finite."""
+
+Array = npt.NDArray[np.float64]
+Contour = Literal["even", "rising", "fading", "varied"]
+
+
+def lufs(mean_square: Array) -> Array:
+    """Loudness in LUFS of K-weighted mean squares (BS.1770-4, equation 2), not below `FLOOR_LUFS`."""
+    level: Array = np.maximum(-0.691 + 10.0 * np.log10(np.maximum(mean_square, 1e-13)), FLOOR_LUFS)
+    return level
+
+
+def momentary(blocks: Array) -> Array:
+    """Mean squares of 400 ms windows every 100 ms; one window of what there is if it is shorter."""
+    if len(blocks) < 4:
+        return np.array([blocks.mean()]) if len(blocks) else np.zeros(0)
+    total = np.concatenate([[0.0], np.cumsum(blocks)])
+    return (total[4:] - total[:-4]) / 4.0
+
+
+def integrated(blocks: Array) -> float | None:
+    """Gated loudness in LUFS of 100 ms blocks of K-weighted mean squares; None if all is below the absolute gate."""
+    windows = momentary(blocks)
+    loud = windows[lufs(windows) > -70.0]
+    if not len(loud):
+        return None
+    relative = float(lufs(np.array([loud.mean()]))[0]) - 10.0
+    kept = loud[lufs(loud) > relative]
+    return round(float(lufs(np.array([kept.mean()]))[0]), 1) if len(kept) else None
+
+
+def line(values: Array) -> tuple[float, float]:
+    """(change over the whole length, correlation) of the least-squares line through `values`."""
+    if len(values) < 3 or float(np.ptp(values)) < 1e-9:
+        return 0.0, 0.0
+    x = np.arange(len(values), dtype=np.float64)
+    r = float(np.corrcoef(x, values)[0, 1])
+    return float(np.polyfit(x, values, 1)[0]) * (len(values) - 1), r
+
+
+def envelope(loudness: Array, count: int) -> Array:
+    """90th percentile of the loudness in each of `count` equal windows: pauses between words do not count."""
+    return np.array([np.percentile(w, 90) for w in np.array_split(loudness, count) if len(w)])
+
+
+def contour(loudness: Array, limit: dict[str, float]) -> Contour:
+    """The course of the loudness (LUFS every 100 ms) over a span."""
+    if len(loudness) * BLOCK_S < limit["min_s"]:
+        return "even"
+    windows = np.maximum(envelope(loudness, 8), -70.0)
+    change, r = line(windows)
+    if abs(change) >= limit["change_db"] and abs(r) >= limit["correlation"]:
+        return "rising" if change > 0 else "fading"
+    spread = float(np.percentile(windows, 95) - np.percentile(windows, 10))
+    return "varied" if spread >= limit["varied_db"] else "even"
+
+
+def fade(loudness: Array, limit: dict[str, float]) -> float:
+    """Seconds over which the loudness falls steadily until the end of `loudness`; 0 if it does not.
+
+    A fade is longer than the decay of one sound, falls by `drop_db` or more in even steps, and what is heard goes
+    on underneath: sounds still begin while it falls, or it falls ever faster (in dB), as no sound decays by itself.
+    """
+    longest = min(len(loudness), round(limit["max_s"] / BLOCK_S))
+    shortest = round(limit["min_s"] / BLOCK_S)
+    body = float(np.percentile(loudness, 90)) if len(loudness) else FLOOR_LUFS
+    for length in range(longest, shortest - 1, -max(1, longest // 12)):
+        tail = loudness[-length:]
+        count = max(int(limit["steps"]), round(length * BLOCK_S / limit["step_s"])) + 1
+        windows = np.maximum(envelope(tail, count), -75.0)
+        if windows[0] >= body - 6.0 and _falls(windows, limit) and _goes_on(tail, windows, limit):
+            return length * BLOCK_S
+    return 0.0
+
+
+def _falls(windows: Array, limit: dict[str, float]) -> bool:
+    """Whether `windows` (LUFS) go down far enough, in a line, without rising and without one sudden drop."""
+    change, r = line(windows)
+    steps = np.diff(windows)
+    drop = windows[0] - windows[-1]
+    even = bool(np.all(steps <= limit["rise_db"])) and float(-steps.min()) <= limit["largest_step"] * drop
+    return even and -change >= limit["drop_db"] and r <= -limit["correlation"]
+
+
+def _goes_on(tail: Array, windows: Array, limit: dict[str, float]) -> bool:
+    """Whether sounds begin during the fall (rises of `onset_db` within 200 ms), or the fall gets steeper."""
+    rising = (tail[2:] - tail[:-2] >= limit["onset_db"]).astype(np.int64)
+    rises = np.diff(rising, prepend=0)[len(tail) // 3 :] > 0
+    half = len(windows) // 2
+    steeper = windows[half] - windows[-1] >= limit["steeper"] * max(0.5, windows[0] - windows[half])
+    return int(rises.sum()) >= limit["onsets"] or bool(steeper)
+
+
+class LevelListener:
+    """Reports one `Level` a part and the qualities that follow from it. Needs no model."""
+
+    name = "level"
+
+    def __init__(self) -> None:
+        self._limits: dict[str, Any] = limits("level")
+
+    def listen(self, clip: Clip, span: Span, context: Context) -> Report:  # noqa: ARG002 - the protocol's signature
+        """Loudness and peak of `span`, silence, and at the clip's own ends fades and hard edges."""
+        first, last = blocks_of(span, len(clip.profile.loudness_ms))
+        squares = np.nan_to_num(np.asarray(clip.profile.loudness_ms[first:last], dtype=np.float64))
+        peaks = clip.profile.peak_dbfs[:, first:last]
+        peak = round(float(peaks.max()), 1) if peaks.size else FLOOR_LUFS
+        loudness = lufs(momentary(squares))
+        silent = self._silence(clip, (first, last), loudness, peak)
+        level = Level(
+            span=span,
+            score=1.0,
+            listener=self.name,
+            lufs=integrated(squares),
+            peak_dbfs=peak,
+            contour="even" if silent else contour(loudness, self._limits["contour"]),
+            silent=silent == "silence",
+        )
+        found: list[Observation] = [level]
+        if silent:
+            found.append(Quality(span=span, score=1.0, listener=self.name, what=silent, amount=level.lufs))
+        else:
+            found += self._ends(clip, span, lufs(squares))
+        return Report(tuple(found), (Coverage(self.name, span, "ran"),))
+
+    def _silence(self, clip: Clip, blocks: tuple[int, int], loudness: Array, peak: float) -> QualityKind | None:
+        """Silence is judged without the constant offset: a recording of nothing but DC is silent."""
+        limit = self._limits["silence"]
+        power = 10.0 ** (clip.profile.rms_dbfs[:, blocks[0] : blocks[1]].astype(np.float64) / 10.0)
+        moving = power - clip.profile.dc[: len(power), None].astype(np.float64) ** 2
+        moving_dbfs = 10.0 * math.log10(max(float(moving.max()), 1e-12)) if moving.size else FLOOR_LUFS
+        if peak <= limit["peak_dbfs"] or moving_dbfs <= limit["rms_dbfs"]:
+            return "silence"
+        loudest = float(loudness.max()) if len(loudness) else FLOOR_LUFS
+        return "near_silence" if loudest <= limit["near_lufs"] else None
+
+    def _ends(self, clip: Clip, span: Span, loudness: Array) -> list[Observation]:
+        found: list[Observation] = []
+        if span[0] <= 0.0:
+            found += self._end(clip, (0.0, 1.0), loudness[::-1], "fade_in", "abrupt_start")
+        if span[1] >= clip.seconds - 1e-3:
+            found += self._end(clip, (span[1], -1.0), loudness, "fade_out", "abrupt_end")
+        return found
+
+    def _end(
+        self, clip: Clip, edge: tuple[float, float], loudness: Array, fading: QualityKind, hard: QualityKind
+    ) -> list[Observation]:
+        """What happens at one end: `edge` is (where, direction into the clip); `loudness` runs towards it."""
+        at, into = edge
+        length = fade(loudness, self._limits["fade"])
+        if length:
+            start = at if into > 0 else max(0.0, at - length)
+            where = (start, min(clip.seconds, start + length))
+            return [Quality(span=where, score=0.8, listener=self.name, what=fading, amount=round(length, 1))]
+        limit = self._limits["abrupt"]
+        width = limit["edge_s"]
+        start = at if into > 0 else max(0.0, at - width)
+        if len(loudness) * BLOCK_S < 0.5:
+            return []
+        samples = clip.samples(start, start + width).astype(np.float64)
+        samples -= samples.mean() if len(samples) else 0.0
+        power = float(np.mean(samples**2)) if len(samples) >= width * RATE / 2 else 0.0
+        edge_dbfs = 10.0 * math.log10(power + 1e-12)
+        sounding = loudness[loudness > float(loudness.max()) - 20.0]
+        if edge_dbfs < limit["floor_dbfs"] or edge_dbfs < float(np.median(sounding)) - limit["below_body_db"]:
+            return []
+        where = (start, min(clip.seconds, start + width))
+        return [Quality(span=where, score=0.8, listener=self.name, what=hard)]
+
+
+def blocks_of(span: Span, count: int) -> tuple[int, int]:
+    """First and one past the last block of the profile that `span` covers, at least one where there is any."""
+    first = min(max(0, math.floor(span[0] / BLOCK_S + 1e-6)), max(0, count - 1))
+    last = min(count, max(first + 1, math.ceil(span[1] / BLOCK_S - 1e-6)))
+    return first, last
