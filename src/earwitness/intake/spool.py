@@ -1,0 +1,109 @@
+"""Private, bounded temporary files: one folder per audio, gone on exit whatever happens."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from earwitness.errors import Failed, TooLarge
+
+
+@dataclass(slots=True)
+class Spool:
+    """A folder of our own with the files of one audio (mode 0700).
+
+    `original` is the audio as it came, unless it lies elsewhere already; `pcm`, `profile` and `result` are written
+    by the decoding child.
+    """
+
+    folder: Path
+    original: Path = field(init=False)
+    pcm: Path = field(init=False)
+    profile: Path = field(init=False)
+    result: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.original = self.folder / "original"
+        self.pcm = self.folder / "pcm"
+        self.profile = self.folder / "profile"
+        self.result = self.folder / "result"
+
+    def writer(self, limit: int) -> BoundedFile:
+        """A file for the original that takes at most `limit` bytes (0 = no limit)."""
+        return BoundedFile(self.original, limit)
+
+
+class BoundedFile:
+    """A new file (mode 0600) that counts and hashes what is written; a context manager.
+
+    Raises:
+        TooLarge: from `write`, when more than `limit` bytes would be held; nothing of that block is written.
+        Failed: when the disk is full or the folder cannot be written.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.limit = limit
+        self.size = 0
+        self._hash = hashlib.sha256()
+        try:
+            self._file: BinaryIO = path.open("xb")
+        except OSError as error:
+            raise spool_failed(error) from error
+        path.chmod(0o600)
+
+    def write(self, block: bytes) -> None:
+        """Appends `block`."""
+        if self.limit and self.size + len(block) > self.limit:
+            raise TooLarge(f"The audio has more than {self.limit:,} bytes.", limit=self.limit)
+        try:
+            self._file.write(block)
+        except OSError as error:
+            raise spool_failed(error) from error
+        self._hash.update(block)
+        self.size += len(block)
+
+    def close(self) -> None:
+        """Writes what is buffered and closes."""
+        try:
+            self._file.close()
+        except OSError as error:
+            raise spool_failed(error) from error
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes so far, in hexadecimal."""
+        return self._hash.hexdigest()
+
+    def __enter__(self) -> BoundedFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def spool_failed(error: OSError) -> Failed:
+    """The error for a temporary folder that is full or cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failed("No space is left for temporary files; free some or set TMPDIR to another folder.", cause="disk")
+    return Failed(f"Temporary files cannot be written ({error.strerror}); set TMPDIR to a folder that can be.")
+
+
+@contextmanager
+def spooled(parent: Path | None = None) -> Iterator[Spool]:
+    """A spool in `parent` (default: the system's folder for temporary files), removed on exit."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="earwitness-", dir=parent))
+    except OSError as error:
+        raise spool_failed(error) from error
+    try:
+        yield Spool(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
