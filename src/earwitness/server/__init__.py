@@ -1,0 +1,1 @@
+"""HTTP: two protocols over one exchange."""

@@ -1,0 +1,72 @@
+"""What can be set about the server. Data only, so that the settings can compose it without loading a web library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MODEL = "qwen3-omni-30b-a3b-captioner"
+"""The name under which every client of the service knows the model."""
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """Options of `earwitness serve`. Sizes in bytes, times in seconds."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Another than a loopback address needs keys, or `allow_anonymous`."""
+
+    port: int = 8000
+    """Port to listen on; 0 takes a free one."""
+
+    models: tuple[str, ...] = (MODEL,)
+    """Names under which the model is served; the first is the one that is advertised, the rest are aliases."""
+
+    keys_file: str = ""
+    """File with the hashes of the keys; empty: `keys.json` in the data folder of the user."""
+
+    allow_anonymous: bool = False
+    """Listen on an address that others reach although there are no keys."""
+
+    host_names: tuple[str, ...] = ()
+    """Names by which this server may be called while it has no keys, beside localhost and its own addresses."""
+
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may call from a browser, such as `https://app.example`. None: no CORS header."""
+
+    public_url: str = ""
+    """How clients reach this server, for the address of uploads; empty: what the request's Host says."""
+
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose X-Forwarded-Proto, -Host and -Prefix are believed."""
+
+    body_limit: int = 16 * MIB
+    """Largest JSON body."""
+
+    drain_limit: int = 64 * MIB
+    """How much of a refused body is read on, so that the client sees the refusal and no reset."""
+
+    running: int = 32
+    """Calls that may be in work at once; one more is refused (E33)."""
+
+    deadline_s: float = 290.0
+    """Time for an answer that is not streamed; then listening stops and the answer is E37."""
+
+    keep_alive_s: float = 12.0
+    """A comment goes out in a stream when nothing else went out for so long."""
+
+    header_timeout_s: float = 15.0
+    """Time for the head of a request to arrive."""
+
+    body_timeout_s: float = 30.0
+    """Longest pause within the body of a request."""
+
+    write_timeout_s: float = 60.0
+    """A client that takes nothing for so long while something waits for it is dropped."""
+
+    idle_timeout_s: float = 90.0
+    """How long an idle connection is kept."""
+
+    grace_s: float = 30.0
+    """Time that running calls have to end after SIGTERM."""

@@ -1,0 +1,90 @@
+"""Streams of events over HTTP: the next batch without losing the pending one, bytes out, and a client that left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
+
+from starlette.types import Receive
+
+from earwitness.errors import Cancelled
+
+T = TypeVar("T")
+
+
+async def batches(
+    events: AsyncGenerator[T, None], keep_alive_s: float, gap_s: float = 0.0
+) -> AsyncGenerator[tuple[T, ...], None]:
+    """Events in batches, and an empty batch whenever nothing came for `keep_alive_s` seconds.
+
+    A wait that runs out never cancels the pending event. With `gap_s`, what comes within so many seconds of the
+    last batch is joined into one. What was gathered before an error leaves before the error does. Closing this
+    generator closes `events`.
+    """
+    loop = asyncio.get_running_loop()
+    pending: asyncio.Task[T] | None = None
+    gathered: list[T] = []
+    last = loop.time() - gap_s
+    try:
+        while True:
+            wait = max(0.0, last + gap_s - loop.time()) if gathered else keep_alive_s
+            if gathered and wait == 0.0:
+                yield tuple(gathered)
+                gathered, last = [], loop.time()
+                continue
+            pending = pending or asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait({pending}, timeout=wait)
+            if not done:
+                if not gathered:
+                    yield ()
+                continue
+            finished, pending = pending, None
+            try:
+                gathered.append(finished.result())
+            except BaseException as error:  # noqa: BLE001  whatever ends the events ends us, after what was gathered
+                if gathered:
+                    yield tuple(gathered)
+                if isinstance(error, StopAsyncIteration):
+                    return
+                raise
+    finally:
+        if pending is not None:
+            pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await pending
+        await events.aclose()
+
+
+async def _next(events: AsyncGenerator[T, None]) -> T:
+    return await anext(events)
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` comes to, unless the client leaves first: then the work is cancelled and awaited.
+
+    To be called when the request's body has been read; `receive` then says nothing but that the client left.
+
+    Raises:
+        Cancelled: the client left.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        raise Cancelled("The client left.")
+    finally:
+        for one in (task, watch):
+            one.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
