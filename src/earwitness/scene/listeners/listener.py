@@ -46,6 +46,26 @@ class Patches:
         return column
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Activity:
+    """Where somebody speaks in one part, `shared["activity"]`, put there by the speech listener.
+
+    span: the part. probabilities: of speech, float32[n], one for each `step` seconds from the start of the part.
+    stretches: (start, end) in seconds from the start of the clip, in order, apart, without padding; empty where
+    nobody speaks.
+    """
+
+    span: Span
+    probabilities: Floats
+    stretches: tuple[Span, ...]
+    step: float = 0.032
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of speech."""
+        return sum(b - a for a, b in self.stretches)
+
+
 @dataclass(slots=True)
 class Context:
     """What earlier listeners found in this part, and memory that outlives a part.
