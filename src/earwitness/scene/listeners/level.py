@@ -37,7 +37,8 @@ def momentary(blocks: Array) -> Array:
     if len(blocks) < 4:
         return np.array([blocks.mean()]) if len(blocks) else np.zeros(0)
     total = np.concatenate([[0.0], np.cumsum(blocks)])
-    return (total[4:] - total[:-4]) / 4.0
+    means: Array = (total[4:] - total[:-4]) / 4.0
+    return means
 
 
 def integrated(blocks: Array) -> float | None:
@@ -129,11 +130,12 @@ class LevelListener:
         peak = round(float(peaks.max()), 1) if peaks.size else FLOOR_LUFS
         loudness = lufs(momentary(squares))
         silent = self._silence(clip, (first, last), loudness, peak)
+        loud = None if silent == "silence" else integrated(squares)
         level = Level(
             span=span,
             score=1.0,
             listener=self.name,
-            lufs=integrated(squares),
+            lufs=loud,
             peak_dbfs=peak,
             contour="even" if silent else contour(loudness, self._limits["contour"]),
             silent=silent == "silence",
@@ -148,10 +150,10 @@ class LevelListener:
     def _silence(self, clip: Clip, blocks: tuple[int, int], loudness: Array, peak: float) -> QualityKind | None:
         """Silence is judged without the constant offset: a recording of nothing but DC is silent."""
         limit = self._limits["silence"]
-        power = 10.0 ** (clip.profile.rms_dbfs[:, blocks[0] : blocks[1]].astype(np.float64) / 10.0)
-        moving = power - clip.profile.dc[: len(power), None].astype(np.float64) ** 2
-        moving_dbfs = 10.0 * math.log10(max(float(moving.max()), 1e-12)) if moving.size else FLOOR_LUFS
-        if peak <= limit["peak_dbfs"] or moving_dbfs <= limit["rms_dbfs"]:
+        offset = clip.profile.dc[:, None].astype(np.float64) ** 2
+        power = 10.0 ** (clip.profile.rms_dbfs[:, blocks[0] : blocks[1]].astype(np.float64) / 10.0) - offset
+        moving = float((power - 1e-6 * offset).max()) if power.size else 0.0  # levels are float32
+        if peak <= limit["peak_dbfs"] or 10.0 * math.log10(max(moving, 1e-12)) <= limit["rms_dbfs"]:
             return "silence"
         loudest = float(loudness.max()) if len(loudness) else FLOOR_LUFS
         return "near_silence" if loudest <= limit["near_lufs"] else None
