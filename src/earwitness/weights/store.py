@@ -91,7 +91,7 @@ class Store:
                 self._fetch(wanted)
         return self._home(wanted)
 
-    def has(self, name: str) -> bool:
+    def present(self, name: str) -> bool:
         """Whether the model is there and whole, without fetching."""
         return self._sound(model(name, self.known))
 
