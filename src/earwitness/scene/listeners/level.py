@@ -129,7 +129,7 @@ class LevelListener:
         peaks = clip.profile.peak_dbfs[:, first:last]
         peak = round(float(peaks.max()), 1) if peaks.size else FLOOR_LUFS
         loudness = lufs(momentary(squares))
-        silent = self._silence(clip, (first, last), loudness, peak)
+        silent = self._silence(clip, span, loudness, peak)
         loud = None if silent == "silence" else integrated(squares)
         level = Level(
             span=span,
@@ -147,14 +147,15 @@ class LevelListener:
             found += self._ends(clip, span, lufs(squares))
         return Report(tuple(found), (Coverage(self.name, span, "ran"),))
 
-    def _silence(self, clip: Clip, blocks: tuple[int, int], loudness: Array, peak: float) -> QualityKind | None:
+    def _silence(self, clip: Clip, span: Span, loudness: Array, peak: float) -> QualityKind | None:
         """Silence is judged without the constant offset: a recording of nothing but DC is silent."""
         limit = self._limits["silence"]
-        offset = clip.profile.dc[:, None].astype(np.float64) ** 2
-        power = 10.0 ** (clip.profile.rms_dbfs[:, blocks[0] : blocks[1]].astype(np.float64) / 10.0) - offset
-        moving = float((power - 1e-6 * offset).max()) if power.size else 0.0  # levels are float32
-        if peak <= limit["peak_dbfs"] or 10.0 * math.log10(max(moving, 1e-12)) <= limit["rms_dbfs"]:
+        if peak <= limit["peak_dbfs"]:
             return "silence"
+        if float(np.abs(clip.profile.dc).max()) >= limit["offset"]:
+            inner = clip.samples(span[0] + limit["edge_s"], span[1] - limit["edge_s"])  # resampling rings at the edges
+            if len(inner) and 20.0 * math.log10(max(float(inner.std()), 1e-6)) <= limit["rms_dbfs"]:
+                return "silence"
         loudest = float(loudness.max()) if len(loudness) else FLOOR_LUFS
         return "near_silence" if loudest <= limit["near_lufs"] else None
 
