@@ -1,0 +1,40 @@
+"""What may reach a terminal: prose without control characters, and messages on standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import click
+
+from earwitness.caption import Json
+from earwitness.errors import EarwitnessError, TooLong
+
+UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")
+"""Control characters but tab and line feed, and marks that override the direction of what follows."""
+
+
+def clean(text: str) -> str:
+    """Text from a transcript, a tag or a file name, without anything that a terminal would obey."""
+    return UNSAFE.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line; bytes of a file name that are no text become a mark."""
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return " ".join(clean(text).split())
+
+
+def as_json(value: Mapping[str, Json]) -> str:
+    """One line of JSON; characters that a terminal would obey are escaped."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", line)
+
+
+def complain(name: str, error: EarwitnessError) -> None:
+    """One line about a failed source on standard error, with what to do where an option helps."""
+    message = one_line(error.message)
+    if isinstance(error, TooLong):
+        message += " Raise the limit with --max-minutes N (0 for none)."
+    click.echo(f"earwitness: {one_line(name)}: {message}", err=True)

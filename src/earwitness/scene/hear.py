@@ -1,0 +1,216 @@
+"""Which listener listens where, in what order. A generator of parts, so that part 1 is told before part 2 is heard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from earwitness.clip import BLOCK_S, RATE, Clip
+from earwitness.errors import Cancelled, EarwitnessError
+from earwitness.scene.evidence.observation import Observation, Span, Utterance
+from earwitness.scene.evidence.part import Coverage, Part
+from earwitness.scene.listeners.listener import Context, Listener, Report
+from earwitness.weights.store import Store
+
+logger = logging.getLogger(__name__)
+
+SHORTEST_S = 18.0
+LONGEST_S = 30.0
+REST_S = 6.0
+"""A part ends after 18 to 30 s; what is left for the last one is never shorter than 6 s."""
+
+QUIET_S = 0.2
+"""A part ends in the middle of the quietest stretch of this length."""
+
+SILENCE_DBFS = -65.0
+"""Below this level in every block (rms of 100 ms, loudest channel) a part is silent and only measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """What the listeners are made of: threads of the models, the speech model's folder and number format."""
+
+    threads: int = 2
+    compute_type: str = "int8"
+    speech_model: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """A row of the table: a listener's name, how it is made, whether it also hears silent parts."""
+
+    name: str
+    make: Callable[[Store, Hearing], Listener]
+    hears_silence: bool = False
+
+
+def _level(_store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.level import LevelListener
+
+    return LevelListener()
+
+
+def _tone(_store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.tone import ToneListener
+
+    return ToneListener()
+
+
+def _sound(store: Store, hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.sound import SoundListener
+
+    return SoundListener(store.path("yamnet"), threads=hearing.threads)
+
+
+def _speech(store: Store, hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.speech import SpeechListener
+
+    model = hearing.speech_model or store.path("whisper-base")
+    return SpeechListener(model, threads=hearing.threads, compute_type=hearing.compute_type)
+
+
+def _voice(store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.voice import VoiceListener
+
+    return VoiceListener(store.path("swift-f0"))
+
+
+def _emotion(store: Store, hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.emotion import EmotionListener
+
+    return EmotionListener(hearing.speech_model or store.path("whisper-base"))
+
+
+def _space(_store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.space import SpaceListener
+
+    return SpaceListener()
+
+
+def _music(_store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.music import MusicListener
+
+    return MusicListener()
+
+
+def _sensitive(_store: Store, _hearing: Hearing) -> Listener:
+    from earwitness.scene.listeners.sensitive import SensitiveListener
+
+    return SensitiveListener()
+
+
+TABLE = (Ear("level", _level, hears_silence=True),)
+"""The order matters: a later listener may use what an earlier one found in the same part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Loaded listeners in the order of the table. strict: a listener that breaks is an error, not a gap."""
+
+    listeners: tuple[tuple[Ear, Listener], ...]
+    strict: bool = False
+
+
+def load_ears(store: Store, hearing: Hearing, strict: bool = False) -> Ears:
+    """Loads all listeners, side by side; models that are missing are fetched.
+
+    Raises:
+        WeightsError: a model is missing and cannot be fetched, or is broken.
+    """
+    with ThreadPoolExecutor(max_workers=len(TABLE), thread_name_prefix="earwitness-load") as pool:
+        made = list(pool.map(lambda ear: ear.make(store, hearing), TABLE))
+    return Ears(tuple(zip(TABLE, made, strict=True)), strict)
+
+
+def hear(clip: Clip, ears: Ears, cancelled: Callable[[], bool] = lambda: False) -> Iterator[Part]:
+    """Hears a clip part by part; nothing of a part is looked at before the one before it was taken.
+
+    Raises:
+        Cancelled: `cancelled()` turned true; looked at before every listener of every part.
+    """
+    memory: dict[str, dict[str, object]] = {}
+    for span, last in spans(clip):
+        yield _hear_part(clip, span, last, ears, memory, cancelled)
+
+
+def spans(clip: Clip) -> Iterator[tuple[Span, bool]]:
+    """(span, whether it is the last) of the parts, tiling the clip. Depends on the samples alone."""
+    start, total = 0, len(clip.pcm)
+    while total - start > round(LONGEST_S * RATE):
+        end = _quietest(clip, start, total)
+        yield (start / RATE, end / RATE), False
+        start = end
+    yield (start / RATE, max(clip.seconds, start / RATE)), True
+
+
+def _quietest(clip: Clip, start: int, total: int) -> int:
+    """The sample at which the part from `start` on ends; of equally quiet places the last."""
+    first = start + round(SHORTEST_S * RATE)
+    stop = min(start + round(LONGEST_S * RATE), total - round(REST_S * RATE))
+    window, hop = round(QUIET_S * RATE), RATE // 100
+    energy = np.concatenate(([0], np.cumsum(clip.pcm[first:stop].astype(np.int64) ** 2)))
+    begins = np.arange(0, len(energy) - window, hop)
+    sums = energy[begins + window] - energy[begins]
+    quietest = begins[len(sums) - 1 - int(np.argmin(sums[::-1]))]
+    return int(first + quietest + window // 2)
+
+
+def silent(clip: Clip, span: Span) -> bool:
+    """Whether no channel of the native samples rises above `SILENCE_DBFS` in any block of the span."""
+    first, stop = int(span[0] / BLOCK_S), int(np.ceil(span[1] / BLOCK_S))
+    blocks = clip.profile.rms_dbfs[:, first : max(stop, first + 1)]
+    return blocks.size == 0 or bool(blocks.max() < SILENCE_DBFS)
+
+
+def _hear_part(
+    clip: Clip, span: Span, last: bool, ears: Ears, memory: dict[str, dict[str, object]], cancelled: Callable[[], bool]
+) -> Part:
+    context = Context(memory=memory)
+    coverage: list[Coverage] = []
+    nothing = silent(clip, span)
+    for ear, listener in ears.listeners:
+        if cancelled():
+            raise Cancelled("The listening was stopped.")
+        if nothing and not ear.hears_silence:
+            reason = f"the level stays below {SILENCE_DBFS:.0f} dBFS, so there is nothing to hear"
+            coverage.append(Coverage(ear.name, span, "ran", reason))
+            continue
+        report = _ask(ear.name, listener, clip, span, context, ears.strict)
+        context.so_far.extend(report.observations)
+        coverage.extend(report.coverage or (Coverage(ear.name, span, "ran"),))
+    return Part(span, _settled(_attributed(context)), tuple(coverage), last)
+
+
+def _ask(name: str, listener: Listener, clip: Clip, span: Span, context: Context, strict: bool) -> Report:
+    """One listener's report; one that breaks was unavailable for this part, unless `strict`."""
+    try:
+        return listener.listen(clip, span, context)
+    except EarwitnessError:
+        raise
+    except Exception as error:
+        if strict:
+            raise
+        logger.warning("listener %s failed on %.2f-%.2f s", name, *span, exc_info=True)
+        return Report(coverage=(Coverage(name, span, "unavailable", f"{type(error).__name__} while listening"),))
+
+
+def _attributed(context: Context) -> Iterator[Observation]:
+    """The observations, utterances with the speaker that the voice listener found for them."""
+    found = context.shared.get("speaker_of")
+    speaker_of = found if isinstance(found, dict) else {}
+    for o in context.so_far:
+        yield replace(o, speaker=speaker_of[o.id]) if isinstance(o, Utterance) and o.id in speaker_of else o
+
+
+def _settled(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """In order of start, one for each id (the surest)."""
+    surest: dict[str, Observation] = {}
+    for o in observations:
+        if o.id not in surest or o.score > surest[o.id].score:
+            surest[o.id] = o
+    return tuple(sorted(surest.values(), key=lambda o: (o.start, o.id)))
