@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
+import threading
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from contextlib import aclosing, suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
 from earwitness.accounting.tokenizer import Tokenizer
+from earwitness.caption import Caption, Event, Options, fold
 from earwitness.captioner import Captioner
+from earwitness.clip import Clip
 from earwitness.engine import Engine
 from earwitness.engines import load
-from earwitness.intake import Intake
+from earwitness.intake import Intake, Limits
+from earwitness.intake.inline import data_url
 from earwitness.settings import Settings
+from earwitness.settings import load as load_settings
+from earwitness.source import InlineSource, PathSource, Source, UrlSource
 from earwitness.weights.progress import Progress, silent
 from earwitness.weights.sources import Places
 from earwitness.weights.store import Store
+
+T = TypeVar("T")
 
 
 def store(settings: Settings, progress: Progress = silent) -> Store:
@@ -37,3 +53,107 @@ def build(settings: Settings, progress: Progress = silent) -> Captioner:
     """
     models = store(settings, progress)
     return Captioner(Intake(settings.limits), engine(settings, models), Tokenizer(models.path("qwen-tokenizer")))
+
+
+def from_flags(flags: Mapping[str, Any] | None = None) -> Captioner:
+    """The same from the environment, the file and `flags`; raises BadRequest for wrong settings too."""
+    return build(load_settings(flags))
+
+
+def source_of(given: str | Path | bytes, limits: Limits) -> Source:
+    """What somebody means who gives a path, an http(s) or `data:` URL, or the bytes of a file.
+
+    Raises:
+        BadRequest: a `data:` URL is malformed or too long.
+    """
+    if isinstance(given, bytes):
+        return InlineSource(given)
+    if isinstance(given, Path):
+        return PathSource(given)
+    scheme, colon, rest = given.partition(":")
+    if colon and scheme.lower() == "data":
+        return data_url(given, limits.base64_chars)
+    if colon and scheme.lower() in ("http", "https") and rest.startswith("//"):
+        return UrlSource(given)
+    return PathSource(Path(given))
+
+
+class Shared:
+    """One Captioner for the whole process, in an event loop of its own, for callers of any thread or loop."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="earwitness", daemon=True)
+        self._thread.start()
+        self._lock = asyncio.Lock()
+        self._captioner: Captioner | None = None
+        atexit.register(self.close)
+
+    def caption(self, source: str | Path | bytes | Clip, options: Options | None) -> Caption:
+        future = asyncio.run_coroutine_threadsafe(self._caption(source, options), self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def acaption(self, source: str | Path | bytes | Clip, options: Options | None) -> Caption:
+        return await self._across(self._caption(source, options))
+
+    async def listen(self, source: str | Path | bytes | Clip, options: Options | None) -> AsyncGenerator[Event, None]:
+        events = self._events(source, options)
+        try:
+            while (event := await self._across(_next(events))) is not None:
+                yield event
+        finally:
+            await self._across(_close(events))
+
+    def close(self) -> None:
+        """Ends the decoding processes; called when the interpreter ends."""
+        if self._captioner is not None:
+            with suppress(TimeoutError, RuntimeError):
+                asyncio.run_coroutine_threadsafe(self._captioner.close(), self._loop).result(5.0)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _across(self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def _caption(self, source: str | Path | bytes | Clip, options: Options | None) -> Caption:
+        async with aclosing(self._events(source, options)) as events:
+            return await fold(events)
+
+    async def _events(self, source: str | Path | bytes | Clip, options: Options | None) -> AsyncGenerator[Event, None]:
+        captioner = await self._started()
+        if isinstance(source, Clip):
+            async with aclosing(captioner.listen(source, options)) as events:
+                async for event in events:
+                    yield event
+            return
+        async with (
+            captioner.open(source_of(source, captioner.intake.limits)) as clip,
+            aclosing(captioner.listen(clip, options)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    async def _started(self) -> Captioner:
+        async with self._lock:
+            if self._captioner is None:
+                made = await asyncio.to_thread(from_flags)
+                await made.start()
+                self._captioner = made
+        return self._captioner
+
+
+async def _next(events: AsyncGenerator[Event, None]) -> Event | None:
+    return await anext(events, None)
+
+
+async def _close(events: AsyncGenerator[Event, None]) -> None:
+    await events.aclose()
+
+
+@cache
+def shared() -> Shared:
+    """The process's own Captioner, made on first use."""
+    return Shared()

@@ -18,11 +18,14 @@ from earwitness.caption import Caption, Delta, Event, Finish, Heard, Json, Optio
 from earwitness.clip import Clip
 from earwitness.engine import Engine
 from earwitness.errors import EarwitnessError, Failed
+from earwitness.intake.limits import Limits
 from earwitness.source import Source
 
 
 class Opener(Protocol):
     """The part of `intake` that the flow needs."""
+
+    limits: Limits
 
     async def start(self) -> None: ...
 

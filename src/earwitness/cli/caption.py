@@ -143,7 +143,7 @@ async def _caption_all(wanted: Wanted, settings: Settings) -> int:
             for name in wanted.sources:
                 shape.begin(name)
                 try:
-                    await _one(captioner, source_of(name, settings.limits), name, shape, bars)
+                    await _one(captioner, _source(name, settings.limits), name, shape, bars)
                 except EarwitnessError as error:
                     bars.clear()
                     shape.failed(error)
@@ -193,25 +193,10 @@ def _facts(facts: Any) -> str:
     return f"{facts.container}, {facts.codec}, {facts.sample_rate} Hz, {facts.channels} channels, {facts.seconds:.2f} s"
 
 
-def source_of(name: str, limits: Limits) -> Source:
-    """What a name on the command line means.
+def _source(name: str, limits: Limits) -> Source:
+    from earwitness.assemble import source_of
 
-    Raises:
-        BadRequest: a data: URL is malformed or holds too much.
-        TooLarge: standard input holds too much.
-    """
-    from earwitness.source import InlineSource, PathSource, UrlSource
-
-    if name == "-":
-        return InlineSource(_standard_input(limits.inline_bytes))
-    scheme = name.partition(":")[0].lower()
-    if scheme == "data":
-        from earwitness.intake.inline import data_url
-
-        return data_url(name, limits.base64_chars)
-    if scheme in ("http", "https") and "://" in name:
-        return UrlSource(name)
-    return PathSource(Path(name))
+    return source_of(_standard_input(limits.inline_bytes) if name == "-" else name, limits)
 
 
 def _standard_input(limit: int) -> bytes:
@@ -222,6 +207,3 @@ def _standard_input(limit: int) -> bytes:
     if limit and len(data) > limit:
         raise TooLarge(f"Standard input holds more than {limit:,} bytes; give the file by its path.", limit=limit)
     return data
-
-
-__all__ = ["command", "source_of"]
