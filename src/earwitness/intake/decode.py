@@ -120,7 +120,8 @@ class Decoder:
         self.versions = Versions(hello["ffmpeg"], hello["av"])
 
     def _read(self) -> None:
-        assert self._control is not None
+        if self._control is None:
+            return
         try:
             message = self._control.recv(65536)
         except BlockingIOError:
@@ -187,7 +188,6 @@ class Decoder:
 
     async def _job(self, path: Path, spool: Spool, sha256: str) -> int | None:
         await self.start()
-        assert self._control is not None
         self._next += 1
         job = self._next
         limits = self._limits
@@ -195,7 +195,7 @@ class Decoder:
         order = {
             "do": "decode",
             "id": job,
-            "max_seconds": limits.max_seconds,
+            "max_seconds": limits.max_seconds or 0,
             "decoded_bytes": limits.decoded_bytes,
             "memory": limits.decode_memory,
             "cpu_s": limits.decode_cpu_s,
@@ -220,8 +220,9 @@ class Decoder:
                 finished.cancel()
 
     def _send(self, order: dict[str, Any], fds: list[int]) -> None:
-        assert self._control is not None
         try:
+            if self._control is None:
+                raise _TemplateDied
             socket.send_fds(self._control, [json.dumps(order).encode()], fds)
         except OSError as error:
             self._drop()
@@ -249,8 +250,8 @@ def _open_all(path: Path, spool: Spool) -> list[int]:
     """Open files of a job: audio to read, then PCM, profile and result to write."""
     fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
     try:
-        for out in (spool.pcm, spool.profile, spool.result):
-            fds.append(os.open(out, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        fds.extend(os.open(out, flags, 0o600) for out in (spool.pcm, spool.profile, spool.result))
     except OSError as error:
         for fd in fds:
             os.close(fd)
@@ -276,9 +277,8 @@ def refusal(kind: str, detail: str, limits: Limits) -> AudioError | SourceError 
     if kind == "no_sound":
         return NoSound(f"The audio is empty: {detail}.", found=detail)
     if kind == "too_long":
-        return TooLong(
-            f"The audio is longer than {limits.max_seconds / 60:g} minutes.", limit_s=limits.max_seconds, found=detail
-        )
+        most = limits.max_seconds or 0
+        return TooLong(f"The audio is longer than {most / 60:g} minutes.", limit_s=most, found=detail)
     if kind == "too_large":
         return TooLarge(f"The audio unpacks to too much: {detail}.", limit=limits.decoded_bytes, found=detail)
     return NotAudio(f"The audio could not be decoded: {detail}.", code="decode_failed", found=detail)

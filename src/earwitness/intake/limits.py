@@ -13,7 +13,7 @@ class Limits:
     """What one audio may cost. A limit of 0 means "none" where the field says so.
 
     max_seconds: longest audio in seconds, compared with the decoded length rounded to whole seconds
-        (encoders pad, so 2400.4 s passes a limit of 2400 and 2400.6 s does not); 0 = no limit.
+        (encoders pad, so 2400.4 s passes a limit of 2400 and 2400.6 s does not); 0 or None = no limit.
     url_bytes: largest download in bytes, inclusive.
     base64_chars: base64 text must be shorter than this many characters (without its `data:` prefix).
     upload_bytes: an uploaded file must be smaller than this many bytes.
@@ -28,7 +28,7 @@ class Limits:
     redirects: most redirects followed.
     """
 
-    max_seconds: int = 2400
+    max_seconds: int | None = 2400
     url_bytes: int = GIB
     base64_chars: int = 10_485_760
     upload_bytes: int = 10_485_760
@@ -46,4 +46,4 @@ class Limits:
 
     def too_long(self, seconds: float) -> bool:
         """Whether `seconds`, rounded half up to whole seconds, is over the limit."""
-        return self.max_seconds > 0 and int(seconds + 0.5) > self.max_seconds
+        return bool(self.max_seconds) and int(seconds + 0.5) > (self.max_seconds or 0)

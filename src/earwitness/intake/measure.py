@@ -71,6 +71,25 @@ def fast_length(limit: int) -> int:
     return best
 
 
+class Table:
+    """Columns that grow in place: many small arrays kept for long would keep the heap from being reused."""
+
+    def __init__(self, rows: int) -> None:
+        self._data = np.zeros((rows, 1024))
+        self._used = 0
+
+    def extend(self, count: int) -> F64:
+        """`count` new columns to fill."""
+        while self._used + count > self._data.shape[1]:
+            self._data = np.concatenate((self._data, np.zeros_like(self._data)), axis=1)
+        self._used += count
+        return self._data[:, self._used - count : self._used]
+
+    def values(self) -> F64:
+        """All columns so far."""
+        return self._data[:, : self._used]
+
+
 class Meter:
     """Collects the profile of samples given second by second.
 
@@ -87,7 +106,7 @@ class Meter:
         self._nfft = fast_length(self._length)
         self._window = np.hanning(self._nfft + 2)[1:-1].astype(np.float32)
         self._bins = self._nfft // 2 + 1
-        frequencies = np.arange(self._bins) * (rate / self._nfft)
+        frequencies = np.arange(self._bins, dtype=np.float64) * (rate / self._nfft)
         self._k = k_power(rate, frequencies).astype(np.float32)
         self._first = min(2, self._bins - 1)
         weights = [0.0 if n in LOW else 1.41 if n in SURROUND else 1.0 for n in names]
@@ -95,12 +114,8 @@ class Meter:
         self._spectrum = np.zeros(self._bins)
         self._sum = np.zeros(self.channels)
         self._seen = 0
-        self._rms: list[F32] = []
-        self._peak: list[F32] = []
-        self._rolloff: list[F32] = []
-        self._loudness: list[F64] = []
-        self._balance: list[float] = []
-        self._correlation: list[float] = []
+        self._per_block = Table(2 * self.channels + 2)
+        self._per_second = Table(2)
         self._flat: list[tuple[int, float, int, int]] = []
         self._blocks = 0
         self._top = 0.0
@@ -137,10 +152,11 @@ class Meter:
         total = power.sum(axis=1)
         weighted = power @ self._k
         gain = np.divide(weighted, total, out=np.ones_like(total), where=total > 0)
-        self._loudness.append((self._weights @ square.astype(np.float64)) * gain)
-        self._rms.append(10.0 * np.log10(np.maximum(square, 1e-12)))
-        self._peak.append(20.0 * np.log10(np.maximum(peak, 1e-6)))
-        self._rolloff.append(self._roll(power))
+        columns = self._per_block.extend(blocks.shape[1])
+        columns[: self.channels] = square
+        columns[self.channels : -2] = peak
+        columns[-2] = self._roll(power)
+        columns[-1] = (self._weights @ square.astype(np.float64)) * gain
         self._spectrum += power.sum(axis=0, dtype=np.float64)
         self._note_loud(blocks, peak)
         self._blocks += blocks.shape[1]
@@ -189,16 +205,17 @@ class Meter:
                 heapq.heapreplace(self._loud, (item[0], item[1], item[2].copy()))
 
     def _stereo(self, x: F32) -> None:
+        column = self._per_second.extend(1)
+        column[:, 0] = (0.0, 1.0)
         if self.channels < 2:
-            self._balance.append(0.0)
-            self._correlation.append(1.0)
             return
         left, right = x[0], x[1]
         ll, rr, lr = float(left @ left), float(right @ right), float(left @ right)
         floor = 1e-12 * x.shape[1]
-        self._balance.append(10.0 * math.log10((rr + floor) / (ll + floor)))
+        column[0, 0] = max(-60.0, min(60.0, 10.0 * math.log10((rr + floor) / (ll + floor))))
         both = math.sqrt(ll * rr)
-        self._correlation.append(max(-1.0, min(1.0, lr / both)) if both > floor else 1.0)
+        if both > floor:
+            column[1, 0] = max(-1.0, min(1.0, lr / both))
 
     def _zeros(self, x: F32) -> None:
         n = x.shape[1]
@@ -243,14 +260,16 @@ class Meter:
     def finish(self) -> dict[str, Any]:
         """All arrays of the profile, `dtype` and shape as `earwitness.clip.Profile` says."""
         mean = self._spectrum / max(1, self._blocks)
+        blocks, seconds = self._per_block.values(), self._per_second.values()
+        square, peak = blocks[: self.channels], blocks[self.channels : -2]
         return {
-            "rms_dbfs": np.concatenate(self._rms, axis=1).astype(np.float32),
-            "peak_dbfs": np.concatenate(self._peak, axis=1).astype(np.float32),
+            "rms_dbfs": (10.0 * np.log10(np.maximum(square, 1e-12))).astype(np.float32),
+            "peak_dbfs": (20.0 * np.log10(np.maximum(peak, 1e-6))).astype(np.float32),
             "clipped": self._clipped(),
-            "rolloff_hz": np.concatenate(self._rolloff),
-            "loudness_ms": np.concatenate(self._loudness).astype(np.float64),
-            "balance": np.array(self._balance, np.float32),
-            "correlation": np.array(self._correlation, np.float32),
+            "rolloff_hz": blocks[-2].astype(np.float32),
+            "loudness_ms": blocks[-1].copy(),
+            "balance": seconds[0].astype(np.float32),
+            "correlation": seconds[1].astype(np.float32),
             "spectrum_db": (10.0 * np.log10(np.maximum(mean, 1e-15))).astype(np.float32),
             "dc": (self._sum / max(1, self._seen)).astype(np.float32),
             "true_peak_dbfs": self._true_peak(),
@@ -272,7 +291,7 @@ def flat_runs(samples: F32, level: float, rate: int) -> tuple[int, int]:
 
     A smooth wave is a parabola at its top: if a run of n samples spans a drop of 0.1 %, the samples beside it lie at
     0.1 % x ((n + 2) / n)² at most. A run counts if a neighbour lies over one and a half times as low, or if it lasts
-    over 5 ms.
+    over 5 ms at full scale (below it, that is a constant level).
     """
     count = runs = 0
     for sign in (1.0, -1.0):
@@ -285,7 +304,7 @@ def flat_runs(samples: F32, level: float, rate: int) -> tuple[int, int]:
                 continue
             low = 1.0 - (1.0 - RAIL) * ((n + 2) / n) ** 2 * 1.5
             beside = [float(wave[i]) / level for i in (start - 1, stop) if 0 <= i < len(wave)]
-            if n > rate * 0.005 or (beside and min(beside) < low):
+            if (n > rate * 0.005 and level >= RAIL) or (beside and min(beside) < low):
                 count += n
                 runs += 1
     return count, runs

@@ -34,10 +34,13 @@ from typing import Any
 import av
 import av.filter
 import av.logging
+import av.stream
 import numpy as np
 import numpy.typing as npt
 
 RATE = 16_000
+ALL = av.stream.Discard.all
+LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
 DEMUXERS = "wav,w64,aiff,au,caf,mp3,aac,ac3,eac3,amr,amrnb,amrwb,flac,ogg,mov,matroska,asf,wv"
 DECODERS = (
     "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_s64le,pcm_s64be,pcm_u8,pcm_s8,"
@@ -163,7 +166,8 @@ def mix_weights(names: list[str]) -> Floats:
         weights = np.array([table.get(name, 0.5) for name in names], np.float32)
     else:
         weights = np.ones(len(names), np.float32)
-    return weights / weights.sum()
+    weights /= weights.sum()
+    return weights
 
 
 class Resampler:
@@ -244,17 +248,14 @@ class Decoding:
             self.problems.add("extra_streams")
         for other in container.streams:
             if other is not stream:
-                other.discard = "all"
+                other.discard = ALL
         context = stream.codec_context
         if context is None:
             raise Refusal("unsupported", "the codec of the audio track is unknown")
         context.options = {"codec_whitelist": DECODERS}
         context.thread_count = 1
-        facts = {
-            "container": container.format.name,
-            "codec": context.name,
-            "declared": self._declared(container, stream),
-        }
+        declared = self._declared(container, stream)
+        facts: dict[str, Any] = {"container": container.format.name, "codec": context.name}
         first, seconds = self._seconds(container, stream)
         rate, names = first.sample_rate, [c.name for c in first.layout.channels]
         self._check(rate, len(names))
@@ -263,13 +264,13 @@ class Decoding:
         facts |= {
             "sample_rate": rate,
             "channels": len(names),
-            "layout": first.layout.name,
+            "layout": LAYOUTS.get(first.layout.name, first.layout.name),
             "bit_depth": self._bits(context),
             "samples": self.samples,
             "pcm": self.written // 2,
             "size_bytes": self.size,
         }
-        self._judge_length(facts.pop("declared"), self.samples / rate)
+        self._judge_length(declared, self.samples / rate)
         self._judge_riff()
         return facts | {"problems": sorted(self.problems), "profile": meter.finish()}
 
@@ -305,10 +306,10 @@ class Decoding:
             for frame in self._joined(first, frames, shape):
                 frame.pts = None
                 fifo.write(frame)
-                while fifo.samples >= rate:
-                    yield fifo.read(rate)
-            if fifo.samples:
-                yield fifo.read(0, True)
+                while fifo.samples >= rate and (second := fifo.read(rate)) is not None:
+                    yield second
+            if (rest := fifo.read(0, True)) is not None:
+                yield rest
 
         return first, seconds()
 
@@ -445,6 +446,7 @@ class Decoding:
                 if size > rest:
                     self.problems.add("size_mismatch" if size >= 0xFFFFFF00 else "truncated")
                 elif size == 0 and rest:
+                    self.problems.discard("truncated")
                     self.problems.add("size_mismatch")
                 return
             at += 8 + size + (size & 1)
