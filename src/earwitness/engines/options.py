@@ -21,3 +21,26 @@ class SceneOptions:
 
     strict: bool = False
     """Fail when a listener breaks, instead of going on without it and saying so in the evidence. Default false."""
+
+
+@dataclass(frozen=True, slots=True)
+class QwenOptions:
+    """Options of the open weights in process."""
+
+    model: Path | None = None
+    """Folder of the checkpoint. Default: Qwen/Qwen3-Omni-30B-A3B-Captioner from the hub, where one is reachable."""
+
+    device: str = "auto"
+    """`auto` (the first GPU, else the processor), `cpu`, `cuda:0` ... Default auto."""
+
+    dtype: str = "auto"
+    """Number format of the weights: `auto` (as stored: bfloat16), float32, float16. Default auto."""
+
+    attention: str = "sdpa"
+    """Attention kernel as transformers names it: sdpa, flash_attention_2 (less memory on long audio), eager."""
+
+    quantization: str | None = None
+    """`int8` or `int4` at load by bitsandbytes; not run with the real weights. Default none."""
+
+    threads: int = 2
+    """Processor threads where the device is `cpu`. Default 2."""
