@@ -29,6 +29,11 @@ class Ask:
     wanted: Wanted | None = None
     ignored: tuple[str, ...] = ()
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header that names what had no effect; none where all had."""
+        return {"x-earwitness-ignored": ",".join(self.ignored)} if self.ignored else {}
+
 
 @dataclass(slots=True)
 class Found:
@@ -57,6 +62,38 @@ class Found:
                 f"This model takes exactly one audio and the request has {count}.", code="many_audios", field="messages"
             )
         return self.audios[0]
+
+
+def messages(given: Any, read: Callable[[Any, Found], None]) -> Found:
+    """What is in the messages: the audio of the user's, and what has no effect.
+
+    Args:
+        given: the list from the wire.
+        read: takes the content of one user message to pieces, in the protocol's own form.
+
+    Raises:
+        BadRequest: no list, an empty one, or none from the user (E10, E11); and what `read` raises.
+    """
+    if given is None:
+        raise BadRequest('Either "prompt" or "messages" must exist and cannot both be none', code="messages_missing")
+    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+        raise BadRequest("Required body invalid, please check the request body format.", code="invalid_body")
+    if not given:
+        raise BadRequest("[] is too short - 'messages'", code="messages_empty", field="messages")
+    found = Found()
+    for one in given:
+        role = one.get("role")
+        if role == "user":
+            read(one.get("content"), found)
+        else:
+            found.ignore(role if role in ("system", "developer", "assistant", "tool") else "other")
+    if not any(one.get("role") == "user" for one in given):
+        raise BadRequest(
+            "The input messages do not contain elements with the role of user.",
+            code="no_user_message",
+            field="messages",
+        )
+    return found
 
 
 def source(audio: str | tuple[str, str], owner: str, resolves_uploads: bool) -> Source:
@@ -94,7 +131,9 @@ def _data_url(rest: str) -> InlineSource:
     return InlineSource(data, media_type.strip() or None)
 
 
-def _number(low: float, high: float, sentence: str, low_in: bool = True, high_in: bool = True) -> Callable[[Any], float]:
+def _number(
+    low: float, high: float, sentence: str, low_in: bool = True, high_in: bool = True
+) -> Callable[[Any], float]:
     def read(value: Any) -> float:
         good = isinstance(value, int | float) and not isinstance(value, bool)
         if good:

@@ -52,7 +52,12 @@ class Bodies:
             raise Busy("Too many concurrent requests.")
         self._left -= taken
         try:
-            yield await parse(await self._read(headers, receive))
+            body = await self._read(headers, receive)
+            self._left += taken - len(body)
+            taken = len(body)
+            tree = await parse(body)
+            del body
+            yield tree
         finally:
             self._left += taken
 

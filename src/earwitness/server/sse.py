@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from starlette.types import Receive
 
+from earwitness.caption import Delta, Event, Heard, Note, Sentence
 from earwitness.errors import Cancelled
 
 T = TypeVar("T")
+
+NOTES_AT_ONCE = 200
+"""Most notes in one streamed event: they stay far below the length of a line that clients can read."""
 
 
 async def batches(
@@ -43,7 +48,7 @@ async def batches(
             finished, pending = pending, None
             try:
                 gathered.append(finished.result())
-            except BaseException as error:  # noqa: BLE001  whatever ends the events ends us, after what was gathered
+            except BaseException as error:
                 if gathered:
                     yield tuple(gathered)
                 if isinstance(error, StopAsyncIteration):
@@ -88,3 +93,39 @@ async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one streamed event holds: text, the notes that are new, and the sentence that the text completes."""
+
+    text: str = ""
+    notes: tuple[Note, ...] = ()
+    sentence: Sentence | None = None
+
+
+class Pieces:
+    """Turns events into pieces: notes wait for the next text, and leave by themselves where they are many."""
+
+    def __init__(self) -> None:
+        self._notes: list[Note] = []
+
+    def take(self, events: Iterable[Event]) -> list[Piece]:
+        """The pieces of these events; Finish is none."""
+        pieces: list[Piece] = []
+        for event in events:
+            if isinstance(event, Heard):
+                self._notes.extend(event.notes)
+                while len(self._notes) > NOTES_AT_ONCE:
+                    pieces.append(Piece(notes=tuple(self._notes[:NOTES_AT_ONCE])))
+                    del self._notes[:NOTES_AT_ONCE]
+            elif isinstance(event, Delta):
+                done = None if event.sentence is None else Sentence(event.sentence, event.because, event.span)
+                pieces.append(Piece(event.text, tuple(self._notes), done))
+                self._notes.clear()
+        return pieces
+
+    def rest(self) -> tuple[Note, ...]:
+        """Notes on which no sentence came to rest."""
+        left, self._notes = tuple(self._notes), []
+        return left

@@ -38,7 +38,7 @@ class Key(msgspec.Struct, frozen=True):
 
 class _File(msgspec.Struct):
     version: int = 1
-    keys: list[Key] = []  # noqa: RUF012  msgspec copies an empty list
+    keys: list[Key] = []
 
 
 @dataclass(frozen=True, slots=True)
