@@ -1,0 +1,126 @@
+"""Room, level and quality of the recording to messages; each is told once a clip."""
+
+from __future__ import annotations
+
+from earwitness.scene.evidence.certainty import certainty_of
+from earwitness.scene.evidence.observation import Flag, Level, Music, Quality, Sound, Space, Utterance
+from earwitness.scene.evidence.part import Part
+from earwitness.scene.writer.content.memory import Memory
+from earwitness.scene.writer.messages import Caution, Message, Recording, Setting
+
+SCENES = ("silence", "near_silence", "noise_white", "noise_pink", "noise_brown")
+"""Qualities that are what the clip consists of: the opening tells them."""
+
+DULL = ("mono", "stereo", "dual_mono", "lossy_cut")
+"""True and rarely of use to a reader: told last, and only where there is room."""
+
+QUIET_LUFS = -42.0
+LOUD_LUFS = -9.0
+NOISY_DB = 14.0
+"""Speech less than this over the noise floor (95th over 10th percentile of level) is told to be in noise."""
+
+
+def quiet(part: Part) -> str:
+    """`silent`, `faint`, `noise` or nothing: what the part is if nothing stands out of it."""
+    kinds = {q.what for q in part.observations if isinstance(q, Quality) and certainty_of(q) is not None}
+    sounding = any(isinstance(o, Sound | Utterance | Music) for o in part.observations)
+    levels = [o for o in part.observations if isinstance(o, Level)]
+    if "silence" in kinds or (levels and all(v.silent for v in levels) and not sounding):
+        return "silent"
+    if "near_silence" in kinds and not sounding:
+        return "faint"
+    if kinds & {"noise_white", "noise_pink", "noise_brown"} and not sounding:
+        return "noise"
+    return ""
+
+
+def quiet_ids(part: Part) -> tuple[str, ...]:
+    """What `quiet` rests on."""
+    return tuple(
+        o.id
+        for o in part.observations
+        if (isinstance(o, Quality) and o.what in SCENES) or (isinstance(o, Level) and o.silent)
+    )
+
+
+def _sides(part: Part, memory: Memory) -> list[Message]:
+    """One-sided stretches as one message: on the left, or first left and then right."""
+    sides = [
+        q for q in part.observations if isinstance(q, Quality) and q.what == "one_side" and q.side in ("left", "right")
+    ]
+    if not sides or not memory.first("quality:one_side"):
+        return []
+    first, last = sides[0], sides[-1]
+    other = last.side if last.side != first.side else None
+    level = certainty_of(first) or "possible"
+    return [
+        Recording(
+            because=tuple(q.id for q in sides), certainty=level, salience=0.75, what="one_side",
+            amount=first.amount, side=first.side, other=other,
+        )
+    ]  # fmt: skip
+
+
+def recording(part: Part, memory: Memory) -> list[Message]:
+    """Properties of the recording that have not been told."""
+    told: list[Message] = _sides(part, memory)
+    skipped = SCENES if quiet(part) else SCENES[:2]
+    for q in part.observations:
+        if not isinstance(q, Quality) or q.what == "one_side" or q.what in skipped:
+            continue
+        level = certainty_of(q)
+        if level is None or not memory.first(f"quality:{q.what}"):
+            continue
+        salience = 0.25 if q.what in DULL else 0.5 if q.what == "clean" else 0.7
+        told.append(
+            Recording(because=(q.id,), certainty=level, salience=salience, what=q.what, amount=q.amount, side=q.side)
+        )
+    return told + _levels(part, memory)
+
+
+def _levels(part: Part, memory: Memory) -> list[Message]:
+    told: list[Message] = []
+    fades = "quality:fade_in" in memory.once or "quality:fade_out" in memory.once
+    for v in part.observations:
+        if isinstance(v, Level) and v.lufs is not None and not v.silent:
+            if v.lufs <= QUIET_LUFS and memory.first("level:quiet"):
+                told.append(Recording(because=(v.id,), salience=0.5, what="level_quiet"))
+            if v.lufs >= LOUD_LUFS and memory.first("level:loud"):
+                told.append(Recording(because=(v.id,), salience=0.45, what="level_loud"))
+            if v.contour in ("fading", "rising") and part.last and not fades and memory.first("level:contour"):
+                what = "level_fading" if v.contour == "fading" else "level_rising"
+                told.append(Recording(because=(v.id,), salience=0.55, what=what))  # type: ignore[arg-type]
+        if isinstance(v, Space) and v.snr_db is not None and v.snr_db < NOISY_DB and memory.spoken:
+            noise = [q for q in part.observations if isinstance(q, Quality) and q.what in ("hiss", "hum", "rumble")]
+            if not noise and memory.first("level:noise"):
+                told.append(Recording(because=(v.id,), salience=0.6, what="background_noise", certainty="likely"))
+    return told
+
+
+def setting(part: Part, memory: Memory) -> list[Message]:
+    """The room, once."""
+    for s in part.observations:
+        level = certainty_of(s) if isinstance(s, Space) else None
+        if isinstance(s, Space) and s.room is not None and level is not None and memory.first("room"):
+            memory.room = s.room
+            return [Setting(because=(s.id,), certainty=level, salience=0.6, span=s.span, room=s.room, close=s.close)]
+    return []
+
+
+def cautions(part: Part, memory: Memory) -> list[Message]:
+    """Sensitive categories of words; those of sounds are told by the sounds themselves."""
+    words = ("profanity", "slur", "threat", "self_harm", "sexual_content", "personal_data")
+    return [
+        Caution(
+            because=(f.id, *f.rests_on),
+            certainty=certainty_of(f) or "possible",
+            salience=0.7,
+            span=f.span,
+            category=f.category,
+        )
+        for f in part.observations
+        if isinstance(f, Flag)
+        and f.category in words
+        and certainty_of(f) is not None
+        and memory.first(f"flag:{f.category}")
+    ]

@@ -1,0 +1,106 @@
+"""Messages to paragraphs in order: what leads, what is dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from earwitness.scene.writer.messages import (
+    Absence,
+    Caution,
+    Changing,
+    Closing,
+    Expressing,
+    Formed,
+    Happening,
+    Inference,
+    Manner,
+    Message,
+    Musical,
+    Opening,
+    Playing,
+    Recording,
+    Setting,
+    Speaking,
+    Toned,
+)
+
+Role = Literal["overview", "events", "speech", "music", "place", "recording", "meaning", "summary"]
+
+ROLES: dict[type[Message], Role] = {
+    Opening: "overview",
+    Happening: "events",
+    Formed: "events",
+    Toned: "events",
+    Changing: "music",
+    Playing: "music",
+    Musical: "music",
+    Speaking: "speech",
+    Manner: "speech",
+    Expressing: "speech",
+    Caution: "speech",
+    Setting: "place",
+    Recording: "recording",
+    Absence: "place",
+    Inference: "meaning",
+    Closing: "summary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Messages that belong together, in the order in which they are told."""
+
+    role: Role
+    messages: tuple[Message, ...]
+
+
+Outline = tuple[Paragraph, ...]
+
+
+def budget(seconds: float, first: bool, last: bool) -> int:
+    """How many events a part of this length may tell, beside speech and music."""
+    if first and last:
+        return max(2, min(9, 2 + round(seconds / 3)))
+    return max(1, min(4, round(seconds / 8)))
+
+
+def _kept(messages: tuple[Message, ...], most: int) -> list[Message]:
+    events = [m for m in messages if ROLES[type(m)] == "events"]
+    ranked = sorted(events, key=lambda m: (-m.salience, m.start, m.id))[:most]
+    dropped = {id(m) for m in events} - {id(m) for m in ranked}
+    return [m for m in messages if id(m) not in dropped]
+
+
+def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool) -> Outline:
+    """The outline of one part: overview, then what happens in order of its beginning, then place and recording."""
+    kept = _kept(messages, budget(seconds, first, last))
+    by_role: dict[Role, list[Message]] = {}
+    for m in kept:
+        by_role.setdefault(ROLES[type(m)], []).append(m)
+    for role in ("events", "speech"):
+        if role in by_role:
+            by_role[role].sort(key=_speech_order if role == "speech" else lambda m: (m.start, m.id))
+    happening: list[Role] = [r for r in ("events", "music", "speech") if r in by_role]
+    happening.sort(key=lambda r: min(m.start for m in by_role[r]))
+    paragraphs = [Paragraph("overview", tuple(by_role["overview"]))] if "overview" in by_role else []
+    paragraphs += [Paragraph(r, tuple(by_role[r])) for r in happening]
+    rest = [m for r in ("meaning", "place", "recording") for m in by_role.get(r, [])]
+    if rest:
+        paragraphs.append(Paragraph("place", tuple(_spoken_first(rest))))
+    if "summary" in by_role:
+        paragraphs.append(Paragraph("summary", tuple(by_role["summary"])))
+    return tuple(paragraphs)
+
+
+def _spoken_first(rest: list[Message]) -> list[Message]:
+    """Reading aloud belongs to the voice: it leads; the recording's facts follow, the most telling first."""
+    facts = sorted((m for m in rest if isinstance(m, Recording)), key=lambda m: (-m.salience, m.id))
+    others = [m for m in rest if not isinstance(m, Recording)]
+    return [*others, *facts[:4]]
+
+
+def _speech_order(m: Message) -> tuple[float, int, str]:
+    """Turns in order of time; how a voice sounds comes after its first turn."""
+    rank = 0 if isinstance(m, Speaking) else 1
+    return (m.start if isinstance(m, Speaking) else m.start + 0.01, rank, m.id)

@@ -1,0 +1,37 @@
+"""Clauses to lines: what is said of one thing is joined, what happens at one moment is put together.
+
+Rules are tried on neighbours until none fits. Joined clauses keep the union of what they rest on.
+"""
+
+from __future__ import annotations
+
+from earwitness.scene.writer.phrase import Clause, Line
+
+MOST_CLAUSES = 3
+"""Clauses in one sentence."""
+
+JOINABLE = ("recording", "person:", "pace:")
+"""Stems whose clauses all begin with the same subject."""
+
+
+def _same_subject(line: Line, clause: Clause) -> bool:
+    first = line.clauses[0]
+    if len(line.clauses) >= MOST_CLAUSES or first.stem != clause.stem or not first.stem.startswith(JOINABLE):
+        return False
+    return all(c.frame.startswith("{subject} ") for c in (*line.clauses, clause))
+
+
+def _joined(line: Line, clause: Clause) -> Line:
+    joiners = (*(", " if j == " and " else j for j in line.joiners), " and ") if len(line.clauses) > 1 else (" and ",)
+    return Line((*line.clauses, clause), joiners)
+
+
+def aggregate(clauses: tuple[Clause, ...]) -> tuple[Line, ...]:
+    """The lines of a paragraph."""
+    lines: list[Line] = []
+    for clause in clauses:
+        if lines and _same_subject(lines[-1], clause):
+            lines[-1] = _joined(lines[-1], clause)
+        else:
+            lines.append(Line((clause,)))
+    return tuple(lines)

@@ -1,0 +1,118 @@
+"""Opening, closing and summary in words: what the clip consists of."""
+
+from __future__ import annotations
+
+from earwitness.scene.writer.lexicon import lexicon
+from earwitness.scene.writer.lexicon.grammar import number
+from earwitness.scene.writer.messages import Closing, Element, Opening, Person
+from earwitness.scene.writer.microplan import numbers, words
+from earwitness.scene.writer.microplan.context import Wording
+from earwitness.scene.writer.microplan.playing import ensemble
+from earwitness.scene.writer.microplan.refer import description
+from earwitness.scene.writer.microplan.sounding import shape_noun, tone_noun
+from earwitness.scene.writer.microplan.words import spelled
+from earwitness.scene.writer.phrase import Clause, Fixed, Items, Noun, Phrase
+
+NOISES = {
+    "noise_white": "white noise, an even hiss",
+    "noise_pink": "pink noise, a soft rushing",
+    "noise_brown": "brown noise, a low rushing",
+}
+
+
+def _names(codes: tuple[str, ...]) -> str:
+    table = lexicon().languages
+    names = [table[c] for c in codes if c in table]
+    return ", ".join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def people(persons: tuple[Person, ...], languages: tuple[str, ...]) -> str:
+    """ "a man speaking German", "two speakers, a man and a woman, speaking English"."""
+    speaking = f"speaking {_names(languages)}" if _names(languages) else "speaking"
+    heads = [description(p) for p in persons]
+    if len(persons) == 1:
+        return f"{spelled(Noun(heads[0]))} {speaking}"
+    if len(persons) == 2 and len(set(heads)) == 2 and "speaker" not in heads:
+        both = " and ".join(spelled(Noun(h)) for h in heads)
+        return f"two speakers, {both}, {speaking}"
+    if len(persons) == 2:
+        return f"at least two speakers {speaking}"
+    distinct = len(languages) >= len(persons)
+    return f"{number(len(persons))} speakers {speaking}" if distinct else f"several speakers {speaking}"
+
+
+def sound(e: Element) -> str:
+    """A sound as part of a scene."""
+    entry = words.entry(e.concept)
+    if not entry.clausal and e.form in ("several", "regular", "irregular", "intermittent"):
+        noun = words.several(entry)
+    elif e.form in ("regular", "continuous") and entry.gerund:
+        noun = words.going_on(entry)
+    else:
+        noun = words.in_scene(entry)
+    return spelled(noun)
+
+
+def element(e: Element) -> str:
+    """One thing that the clip consists of."""
+    if e.what == "speech":
+        return people(e.persons, e.languages)
+    if e.what == "noise":
+        return NOISES[e.concept]
+    if e.what == "music":
+        sure = tuple(i for i in e.instruments if i[1] == "sure")
+        played = ensemble(sure, e.solo)
+        text = (
+            "music played on " + _list([spelled(i) if isinstance(i, Noun) else "" for i in played.items])
+            if played
+            else "music"
+        )
+    elif e.what == "shape":
+        texture, region, contour = e.concept.split(".")
+        text = spelled(shape_noun(texture, region, contour, e.count or 1))
+    elif e.what == "tone":
+        text = spelled(tone_noun(e.concept, e.frequencies, ""))
+    else:
+        text = sound(e)
+    return text if e.certainty == "sure" else f"what sounds like {text}"
+
+
+def _list(texts: list[str]) -> str:
+    return ", ".join(texts[:-1]) + f" and {texts[-1]}" if len(texts) > 1 else "".join(texts)
+
+
+def listed(elements: tuple[Element, ...]) -> Items:
+    """The elements as a list, each once, in their order."""
+    return Items(tuple(Fixed(t) for t in dict.fromkeys(element(e) for e in elements)))
+
+
+def opening(m: Opening, w: Wording) -> list[Clause]:
+    """The first sentence."""
+    length = numbers.length(m.seconds)
+    if m.elements and m.silent != "noise":
+        key = "opening.whole" if m.whole else "opening.begin"
+        return [w.clause(key, m, {"length": length, "elements": listed(m.elements)}, "opening")]
+    if m.silent == "noise" and m.elements:
+        return [w.clause("opening.noise", m, {"length": length, "elements": listed(m.elements)}, "opening")]
+    if m.silent in ("silent", "faint"):
+        key = f"opening.{m.silent}" if m.whole else f"opening.begin_{m.silent}"
+        return [w.clause(key, m, {"length": length}, "opening")]
+    key = "opening.unnamed" if m.whole else "opening.begin_unnamed"
+    return [w.clause(key, m, {"length": length}, "opening")]
+
+
+def closing(m: Closing, w: Wording) -> list[Clause]:
+    """The account in one sentence; as a summary it stands alone."""
+    group = "summary" if m.summary else "closing"
+    if not m.elements:
+        if not m.summary:
+            return []
+        return [w.clause(f"summary.{m.silent or 'unnamed'}", m, {"length": numbers.length(m.seconds)}, "closing")]
+    place = f", {lexicon().rooms_short[m.room]}" if m.room else ""
+    slots: dict[str, Phrase | str | None] = {
+        "elements": listed(m.elements),
+        "place": place,
+        "length": numbers.length(m.seconds),
+    }
+    long = m.seconds >= numbers.MINUTES_S
+    return [w.clause(f"{group}.{'long' if long else 'whole'}", m, slots, "closing")]

@@ -1,0 +1,47 @@
+"""Room, recording, absence and inference in words."""
+
+from __future__ import annotations
+
+from earwitness.scene.writer.lexicon import lexicon
+from earwitness.scene.writer.messages import Absence, Inference, Recording, Setting
+from earwitness.scene.writer.microplan import numbers
+from earwitness.scene.writer.microplan.context import Wording
+from earwitness.scene.writer.phrase import Clause, Fixed, Items, Noun
+
+ONLY_DB = 20.0
+"""From this level difference on a sound is only on one side."""
+
+MISSING = {"speech": "speech", "music": "music", "other_voice": "other voice", "other_sound": "other sound"}
+
+
+def setting(m: Setting, w: Wording) -> list[Clause]:
+    """The room, hedged where it is not sure."""
+    certain = "sure" if m.certainty == "sure" else "likely"
+    return [w.clause(f"setting.{m.room}_{certain}", m, {}, "room")]
+
+
+def recording(m: Recording, w: Wording) -> list[Clause]:
+    """One fact of the recording; facts of one paragraph are joined later."""
+    key: str = m.what
+    if key == "one_side":
+        key = "one_side_then" if m.other else "one_side_only" if (m.amount or 0.0) >= ONLY_DB else "one_side_mostly"
+    amount = numbers.hertz(m.amount) if m.amount is not None and m.amount > 0 else "a few kHz"
+    text = lexicon().recording[key][m.certainty].format(amount=amount, side=m.side or "one side", other=m.other or "")
+    return [w.clause("recording.first", m, {"subject": Noun("recording", definite=True), "fact": text}, "recording")]
+
+
+def absence(m: Absence, w: Wording) -> list[Clause]:
+    """What is not there, in one negated clause."""
+    names = [MISSING[k] for k in m.missing]
+    if names == ["other voice", "other sound"]:
+        names = ["other voice", "other sound"]
+    listed = Items(tuple(Fixed(n if i == 0 else f"no {n}") for i, n in enumerate(names)))
+    return [w.clause("absence.some", m, {"missing": listed}, "absence")]
+
+
+def inference(m: Inference, w: Wording) -> list[Clause]:
+    """What the evidence suggests."""
+    if m.key == "reading":
+        return [w.clause(f"inference.reading_{m.certainty}", m, {}, "reading")]
+    text = lexicon().inferences[m.key]["text"]
+    return [w.clause(f"inference.place_{m.certainty}", m, {"place": str(text)}, "place")]

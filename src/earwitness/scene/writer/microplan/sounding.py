@@ -1,0 +1,166 @@
+"""Sound messages in words: events, tones, sounds told by their form."""
+
+from __future__ import annotations
+
+from earwitness.scene.writer.lexicon import Entry, lexicon
+from earwitness.scene.writer.lexicon.grammar import ing, number
+from earwitness.scene.writer.messages import Formed, Happening, Toned
+from earwitness.scene.writer.microplan import numbers, words
+from earwitness.scene.writer.microplan.context import Wording
+from earwitness.scene.writer.phrase import Clause, Fixed, Noun, Phrase, Verb
+
+REGIONS = {"low": "low", "middle": "", "high": "high-pitched"}
+CONTOURS = {
+    "steady": "steady",
+    "swelling": "swelling",
+    "decaying": "decaying",
+    "rising": "rising",
+    "falling": "falling",
+}
+TEXTURES = {
+    "hit": "short, sharp hit",
+    "tone": "tone",
+    "noise": "burst of noise",
+    "pulses": "pulsing sound",
+    "sweep": "sweeping sound",
+}
+
+
+def rhythm(m: Happening, w: Wording) -> str:
+    """How the events lie in time: counts, periods, approach, fading."""
+    period = numbers.period(m.period_s) if m.period_s is not None else ""
+    count = numbers.counted(m.count) if m.count is not None and m.count > 1 else ""
+    keys = {
+        "several": "several" if count else "several_uncounted",
+        "regular": "regular_counted" if period and count else "regular" if period else "regular_unmeasured",
+        "irregular": "irregular_counted" if count else "irregular",
+    }
+    if m.form == "once":
+        key = "throughout" if m.throughout and not m.times else ""
+    elif m.form == "continuous":
+        key = "throughout" if m.throughout else "continuous"
+    else:
+        key = keys.get(m.form, m.form)
+    if not key:
+        return ""
+    texts = tuple(f.text for f in lexicon().frame(f"rhythm.{key}"))
+    return w.pick(m, "rhythm", texts).format(period=period, count=count)
+
+
+def when(m: Happening, w: Wording) -> str:
+    """Where in the clip, if that helps: not for what lasts throughout."""
+    if m.throughout and m.start < numbers.START_S * 2:
+        return (
+            "" if m.form == "continuous" else "throughout" if m.form in ("regular", "irregular", "intermittent") else ""
+        )
+    if len(m.times) > 1:
+        return numbers.at_each(m.times, m.exact, w.clip_s)
+    if m.form in ("continuous", "regular", "irregular", "intermittent", "approaching", "swelling") or m.running:
+        return numbers.since(m.start, m.exact, w.clip_s)
+    return numbers.at(m.start, m.exact, w.clip_s)
+
+
+def tail(m: Happening) -> str:
+    """Where it comes from and how it stands to the rest."""
+    text = " in the background" if m.background else ""
+    return f"{text} on the {m.side}" if m.side else text
+
+
+def noun_of(m: Happening, e: Entry) -> Noun:
+    """The sound as a noun: one, several, or going on."""
+    if m.form == "once":
+        return words.single(e)
+    if m.form in ("continuous", "approaching", "receding", "swelling", "fading"):
+        return words.going_on(e)
+    return words.several(e) if e.noun else words.going_on(e)
+
+
+def happening(m: Happening, w: Wording) -> Clause:
+    """One clause for a sound event or a series."""
+    e = words.entry(m.asserted)
+    if m.closes:
+        end = m.span[1] if m.span else 0.0
+        return w.clause(
+            "happening.closes",
+            m,
+            {"known": words.known(e), "subject": words.known(e), "when": numbers.at(end, False, w.clip_s)},
+        )
+    slots: dict[str, Phrase | str | None] = {"how": rhythm(m, w), "when": when(m, w), "tail": tail(m)}
+    stem = f"sound:{m.asserted}"
+    if m.certainty == "sure" and m.again:
+        return w.clause("happening.again", m, {**slots, "known": words.known(e), "subject": words.known(e)}, stem)
+    if m.certainty != "sure":
+        noun = words.in_scene(e) if m.form == "once" else noun_of(m, e)
+        return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": noun}, stem)
+    if e.clausal:
+        verb: dict[str, Phrase | str | None] = {"verb": Verb(e.verb), "ing": Fixed(ing(e.verb))}
+        return w.clause("happening.clausal", m, {**slots, "subject": words.maker(e), **verb}, stem)
+    return w.clause("happening.nominal", m, {**slots, "subject": noun_of(m, e)}, stem)
+
+
+def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
+    """ "a short, sharp low hit", "a steady high-pitched tone"."""
+    core = TEXTURES[texture]
+    region_word = REGIONS[region]
+    if texture == "hit":
+        head = f"{core.replace('hit', '')}{region_word + ' ' if region_word else ''}hit"
+    else:
+        contour_word = "" if texture == "sweep" and contour == "steady" else CONTOURS[contour]
+        head = " ".join(x for x in (contour_word, region_word, core) if x)
+    if count > 1:
+        plural = head + "s" if not head.endswith("noise") else head.replace("burst", "bursts")
+        return Noun(f"{number(count) if count <= 12 else str(count)} {plural}", "many")
+    return Noun(" ".join(head.split()))
+
+
+def formed(m: Formed, w: Wording) -> Clause:
+    """A sound told by its form."""
+    subject = shape_noun(m.texture, m.region, m.contour, m.count)
+    if m.frequency_hz is not None and m.count == 1:
+        subject = Noun(f"{subject.head} at about {numbers.hertz(m.frequency_hz)}")
+    place = "" if m.throughout else numbers.at(m.start, True, w.clip_s)
+    return w.clause(
+        "formed.first",
+        m,
+        {"subject": subject, "when": place, "how": "throughout" if m.throughout and w.clip_s > 1 else ""},
+        f"shape:{m.id}",
+    )
+
+
+def tone_noun(form: str, frequencies: tuple[float, ...], digits: str) -> Noun:
+    """The tone by what it is."""
+    hz = [numbers.hertz(f) for f in frequencies]
+    if form == "pure":
+        return Noun(f"pure, steady tone of about {hz[0]}" if hz else "pure, steady tone")
+    if form == "sweep" and len(hz) == 2:
+        return Noun(f"tone sweeping from about {hz[0]} to {hz[1]}")
+    if form == "dtmf":
+        keyed = f" for the keys {' '.join(digits)}" if digits else ""
+        return Noun(f"telephone keypad tones{keyed}", "many")
+    names = {
+        "dial": "telephone dial tone",
+        "busy": "telephone busy tone",
+        "ringback": "telephone ringing tone",
+        "sweep": "sweeping tone",
+    }
+    if form == "beeps":
+        return Noun(f"electronic beeps at about {hz[0]}" if hz else "electronic beeps", "many")
+    return Noun(names[form])
+
+
+def toned(m: Toned, w: Wording) -> Clause:
+    """An artificial tone."""
+    how = []
+    if m.count is not None and m.count > 1 and m.form == "beeps":
+        how.append(numbers.counted(m.count))
+    if m.period_s is not None and m.form in ("beeps", "busy", "ringback"):
+        how.append(("at regular intervals, " if not how else "") + numbers.period(m.period_s))
+    elif m.throughout and w.clip_s > 1:
+        how.append("throughout")
+    place = "" if m.throughout or m.start < numbers.START_S else numbers.since(m.start, False, w.clip_s)
+    return w.clause(
+        "toned.first",
+        m,
+        {"subject": tone_noun(m.form, m.frequencies_hz, m.digits), "how": ", ".join(how), "when": place},
+        f"tone:{m.form}",
+    )
