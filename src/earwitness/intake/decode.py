@@ -242,7 +242,7 @@ class Decoder:
             raise NotAudio("The audio could not be decoded: the decoder gave up on it.", code="decode_failed")
         said = json.loads(line)
         if "error" in said:
-            raise refusal(said["error"], said["detail"], self._limits)
+            raise refusal(said["error"], said["detail"], said.get("found", ""), self._limits)
         return _clip(said, spool, path, name)
 
 
@@ -268,20 +268,23 @@ def _death(number: int) -> EarwitnessError:
     return NotAudio(f"The audio could not be decoded: {why}.", code="decode_failed", cause=signal.Signals(number).name)
 
 
-def refusal(kind: str, detail: str, limits: Limits) -> AudioError | SourceError | Failed:
-    """The error for a child's refusal `kind`; `detail` is what the child found."""
-    if kind == "not_audio":
-        return NotAudio(f"This is no audio: {detail}.", found=detail)
-    if kind == "unsupported":
-        return Unsupported(f"This audio is not supported: {detail}.", found=detail)
-    if kind == "no_sound":
-        return NoSound(f"The audio is empty: {detail}.", found=detail)
-    if kind == "too_long":
-        most = limits.max_seconds or 0
-        return TooLong(f"The audio is longer than {most / 60:g} minutes.", limit_s=most, found=detail)
-    if kind == "too_large":
-        return TooLarge(f"The audio unpacks to too much: {detail}.", limit=limits.decoded_bytes, found=detail)
-    return NotAudio(f"The audio could not be decoded: {detail}.", code="decode_failed", found=detail)
+def refusal(kind: str, detail: str, found: str, limits: Limits) -> AudioError | SourceError | Failed:
+    """The error for a child's refusal `kind`; `detail` says why and `found` what the bytes look like."""
+    seen = found or detail
+    looks = f"; it looks like {found}" if found else ""
+    most = limits.max_seconds or 0
+    match kind:
+        case "not_audio":
+            return NotAudio(f"This is not audio: {detail}{looks}.", found=seen)
+        case "unsupported":
+            return Unsupported(f"This audio is not supported: {detail}{looks}.", found=seen)
+        case "no_sound":
+            return NoSound(f"The audio is empty: {detail}.", found=seen)
+        case "too_long":
+            return TooLong(f"The audio is longer than {most / 60:g} minutes.", limit_s=most, found=seen)
+        case "too_large":
+            return TooLarge(f"The audio unpacks to too much: {detail}.", limit=limits.decoded_bytes, found=seen)
+    return NotAudio(f"The audio could not be decoded: {detail}.", code="decode_failed", found=seen)
 
 
 ENDINGS = {

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Callable
 
 from earwitness.errors import BadRequest, NoSound
 from earwitness.source import InlineSource
 
-try:
-    from pybase64 import b64decode as _fast
-except ImportError:  # the server's extra brings the fast decoder
-    _fast = base64.b64decode
+_decode: Callable[..., bytes] = base64.b64decode
+with contextlib.suppress(ImportError):  # the server's extra brings the fast decoder
+    import pybase64
 
-_decode: Callable[..., bytes] = _fast
-_SPACE = bytes.maketrans(b"", b""), b" \t\n\r\f\v"
+    _decode = pybase64.b64decode
+_SPACE = b" \t\n\r\f\v"
 MAX_MEDIA_TYPE = 256
 
 
@@ -67,7 +67,7 @@ def decode(text: str, limit: int) -> bytes:
         raw = text.encode("ascii")
     except UnicodeEncodeError as error:
         raise _invalid() from error
-    raw = raw.translate(None, _SPACE[1])
+    raw = raw.translate(None, _SPACE)
     body = raw.rstrip(b"=")
     if len(raw) - len(body) > 2 or len(body) % 4 == 1:
         raise _invalid()

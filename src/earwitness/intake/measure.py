@@ -36,6 +36,21 @@ SURROUND = {"BL", "BR", "SL", "SR", "BC", "SDL", "SDR", "WL", "WR", "TBL", "TBR"
 LOW = {"LFE", "LFE2"}
 
 
+def mix_weights(names: list[str]) -> F32:
+    """How much of each channel goes into the mono mix; the weights sum to 1.
+
+    Up to two channels and unknown layouts: the mean. Else the centre counts 1, the front 0.707, the rest 0.5 and
+    the low-frequency channel nothing, as in the downmix of ITU-R BS.775.
+    """
+    if len(names) > 2 and "FL" in names and "FR" in names:
+        table = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
+        weights = np.array([table.get(name, 0.5) for name in names], np.float32)
+    else:
+        weights = np.ones(len(names), np.float32)
+    weights /= weights.sum()
+    return weights
+
+
 def k_power(rate: int, frequencies: F64) -> F64:
     """|H(f)|² of the K-weighting filters of BS.1770 at `rate`, for frequencies in Hz."""
     z = np.exp(-2j * np.pi * frequencies / rate)
@@ -220,7 +235,7 @@ class Meter:
     def _zeros(self, x: F32) -> None:
         n = x.shape[1]
         step = max(1, self.rate // 200)
-        probe = ~x[:, ::step].any(axis=0)
+        probe: npt.NDArray[np.bool_] = np.logical_not(x[:, ::step].any(axis=0))
         inside = bool((probe[:-2] & probe[1:-1] & probe[2:]).any())
         if not (inside or probe[0] or not x[:, -1].any()):
             self._close_run(self._seen)

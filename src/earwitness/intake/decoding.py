@@ -1,0 +1,376 @@
+"""Child side: decodes one audio, streaming, and says what it is and what is wrong with it. Loaded by path.
+
+FFmpeg is held to `DEMUXERS` and `DECODERS`, to no protocol at all (it reads through our file object), and to one
+thread. About a second of native samples is in memory at a time, whatever the length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import av
+import av.stream
+import numpy as np
+import numpy.typing as npt
+
+RATE = 16_000
+ALL = av.stream.Discard.all
+LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}
+DEMUXERS = "wav,w64,aiff,au,caf,mp3,aac,ac3,eac3,amr,amrnb,amrwb,flac,ogg,mov,matroska,asf,wv"
+DECODERS = (
+    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_s64le,pcm_s64be,pcm_u8,pcm_s8,"
+    "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,"
+    "gsm,gsm_ms,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,mp1float,mp2float,mp3float,mp1,mp2,mp3,aac,alac,flac,vorbis,opus,speex,"
+    "wmav1,wmav2,wmapro,wmalossless,wmavoice,ac3,eac3,wavpack"
+)
+PREFERRED = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
+MIN_RATE, MAX_RATE, MAX_CHANNELS, MAX_VALUES = 1_000, 768_000, 64, 6_200_000
+LOUDEST_VALUE = 16.0
+DECODER_ERRORS = 5_000
+"""A file with more undecodable packets than this in a row is given up."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Refusal(Exception):
+    """Why there is no clip: `kind` is mapped to an error by the parent."""
+
+    def __init__(self, kind: str, detail: str, found: str = "") -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.found = found
+
+
+class Decoding:
+    """One job: reads `source`, writes PCM to `pcm`, collects facts and profile.
+
+    `parts` holds the modules beside this one: measure, sniff, convert.
+    """
+
+    def __init__(
+        self, source: io.FileIO, pcm: io.BufferedIOBase, limits: dict[str, Any], parts: SimpleNamespace
+    ) -> None:
+        self.source = source
+        self.pcm = pcm
+        self.limits = limits
+        self.parts = parts
+        self.size = os.fstat(source.fileno()).st_size
+        self.problems: set[str] = set()
+        self.samples = 0
+        self.written = 0
+        self.errors = 0
+        self.frames = 0
+
+    def run(self) -> dict[str, Any]:
+        """Decodes everything; the facts and the profile as plain values and arrays."""
+        head = self.source.read(512)
+        self.source.seek(0)
+        found, off = self.parts.sniff.looks_like(head)
+        try:
+            container = av.open(
+                self.source,
+                mode="r",
+                buffer_size=1 << 18,
+                metadata_errors="replace",
+                options={"format_whitelist": DEMUXERS, "protocol_whitelist": "none", "max_streams": "64"},
+            )
+        except (av.error.FFmpegError, ValueError, OverflowError) as error:
+            kind = "unsupported" if off else "not_audio"
+            raise Refusal(kind, "no audio could be found in it", found) from error
+        with container:
+            return self._decode(container, found)
+
+    def _decode(self, container: Any, found: str) -> dict[str, Any]:
+        audio = [s for s in container.streams if s.type == "audio"]
+        if not audio:
+            raise Refusal("not_audio", "it has no audio track", found)
+        stream = audio[0]
+        if len(audio) > 1:
+            self.problems.add("extra_streams")
+        for other in container.streams:
+            if other is not stream:
+                other.discard = ALL
+        context = stream.codec_context
+        if context is None:
+            raise Refusal("unsupported", "the codec of the audio track is unknown")
+        self.context = context = self._decoder(context)
+        declared = self._declared(container, stream)
+        facts: dict[str, Any] = {"container": container.format.name, "codec": stream.codec_context.name}
+        first, seconds = self._seconds(container, stream)
+        rate, names = first.sample_rate, [c.name for c in first.layout.channels]
+        self._check(rate, len(names))
+        meter = self.parts.measure.Meter(rate, names)
+        self._consume(
+            seconds,
+            rate,
+            self.parts.measure.mix_weights(names),
+            meter,
+            first.format.name in ("flt", "fltp", "dbl", "dblp"),
+        )
+        facts |= {
+            "sample_rate": rate,
+            "channels": len(names),
+            "layout": LAYOUTS.get(first.layout.name, first.layout.name),
+            "bit_depth": self._bits(context),
+            "samples": self.samples,
+            "pcm": self.written // 2,
+            "size_bytes": self.size,
+        }
+        self._judge_length(declared, self.samples / rate)
+        self._judge_riff()
+        return facts | {"problems": sorted(self.problems), "profile": meter.finish()}
+
+    def _decoder(self, context: Any) -> Any:
+        """The decoder to use, held to the list and to one thread, not yet opened.
+
+        FFmpeg's own AMR decoders drop the pauses of a telephone's discontinuous transmission; opencore's keep them.
+        """
+        name = PREFERRED.get(context.name)
+        if name is not None:
+            rate, context = context.sample_rate, av.CodecContext.create(name, "r")
+            context.sample_rate, context.layout = rate, "mono"
+        context.options = {"codec_whitelist": DECODERS}
+        context.thread_count = 1
+        return context
+
+    def _bits(self, context: Any) -> int | None:
+        codec = str(context.name)
+        if codec.startswith("pcm_") and codec[5:7].isdigit():
+            return int(codec[5:7])
+        if codec.startswith("pcm_") and codec[5:6] == "8":
+            return 8
+        extra = context.extradata or b""
+        if codec == "flac" and len(extra) >= 18:
+            return (int.from_bytes(extra[10:18], "big") >> 36 & 31) + 1
+        if codec == "alac" and len(extra) >= 18:
+            return int(extra[17])
+        return None
+
+    def _check(self, rate: int, channels: int) -> None:
+        if not MIN_RATE <= rate <= MAX_RATE:
+            raise Refusal("unsupported", f"a sampling rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} are heard")
+        if channels > MAX_CHANNELS or rate * channels > MAX_VALUES:
+            raise Refusal("unsupported", f"{channels} channels at {rate} Hz are too many")
+
+    def _seconds(self, container: Any, stream: Any) -> tuple[av.AudioFrame, Iterator[av.AudioFrame]]:
+        """(the first frame, all samples as frames of one second, the last shorter)."""
+        frames = self._frames(container, stream)
+        first = next(frames, None)
+        if first is None:
+            if self.errors:
+                raise Refusal("decode_failed", "none of its packets could be decoded")
+            raise Refusal("no_sound", "the file holds no samples")
+
+        def seconds() -> Iterator[av.AudioFrame]:
+            fifo = av.AudioFifo()
+            rate, shape = first.sample_rate, (first.format.name, first.layout.name, first.sample_rate)
+            for frame in self._joined(first, frames, shape):
+                frame.pts = None
+                fifo.write(frame)
+                while fifo.samples >= rate and (second := fifo.read(rate)) is not None:
+                    yield second
+            if (rest := fifo.read(0, True)) is not None:
+                yield rest
+
+        return first, seconds()
+
+    def _joined(self, first: Any, rest: Iterator[Any], shape: tuple[str, str, int]) -> Iterator[Any]:
+        """All frames in the first one's shape; a file that changes it midway is converted back."""
+        convert: dict[tuple[str, str, int], Any] = {}
+        yield first
+        for frame in rest:
+            own = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if own == shape:
+                yield frame
+                continue
+            self.problems.add("format_changes")
+            self._check(own[2], len(frame.layout.channels))
+            if own not in convert:
+                if len(convert) >= 16:
+                    raise Refusal("decode_failed", "the audio changes its format over and over")
+                convert[own] = av.AudioResampler(format=shape[0], layout=shape[1], rate=shape[2])
+            frame.pts = None
+            yield from convert[own].resample(frame)
+
+    def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        in_a_row = last_bad = 0
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+                if packet.is_corrupt:
+                    last_bad = self.frames + 1
+                frames = self.context.decode(packet)
+            except StopIteration:
+                break
+            except av.error.FFmpegError as error:
+                self.errors += 1
+                in_a_row += 1
+                last_bad = self.frames + 1
+                if isinstance(error, av.error.DecoderNotFoundError) or in_a_row > DECODER_ERRORS:
+                    break
+                if self.frames == 0 and in_a_row == 1 and not self.context.is_open:
+                    raise Refusal("unsupported", f"the codec {self.context.name} is off the list") from error
+                continue
+            in_a_row = 0
+            for frame in frames:
+                if frame.samples:
+                    self.frames += 1
+                    yield frame
+        if last_bad:
+            self.problems.add("truncated" if last_bad > self.frames - 2 else "damaged")
+
+    def _consume(self, seconds: Iterator[Any], rate: int, weights: Floats, meter: Any) -> None:
+        most = self.limits["max_seconds"]
+        stop = int((most + 0.5) * rate) if most else 0
+        values = 0
+        resampler = self.parts.convert.Resampler(rate)
+        for frame in seconds:
+            x = self.parts.convert.to_float(frame)
+            if self._floating:
+                x = self._finite(x)
+            self.samples += x.shape[1]
+            values += x.size * 4
+            if stop and self.samples >= stop:
+                raise Refusal("too_long", f"longer than {most} seconds")
+            if values > self.limits["decoded_bytes"]:
+                raise Refusal("too_large", f"more than {self.limits['decoded_bytes']} bytes of samples")
+            meter.add(x)
+            mono = x[0] if len(x) == 1 else weights @ x
+            self._write(resampler.feed(mono))
+        self._write(resampler.feed(None))
+        self._fill(round(self.samples * RATE / rate))
+
+    def _finite(self, x: Floats) -> Floats:
+        high, low = float(x.max()), float(x.min())
+        if low >= -LOUDEST_VALUE and high <= LOUDEST_VALUE:
+            return x
+        good = np.isfinite(x)
+        self.problems.add("out_of_range" if bool(good.all()) else "not_finite")
+        x = np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
+        return np.clip(x, -LOUDEST_VALUE, LOUDEST_VALUE)
+
+    def _write(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self.written += len(piece)
+            self.pcm.write(piece)
+
+    def _fill(self, samples: int) -> None:
+        """Makes the PCM exactly as long as the samples say; the resampler may be off by one."""
+        self.pcm.flush()
+        if self.written != 2 * samples:
+            os.ftruncate(self.pcm.fileno(), 2 * samples)
+            self.written = 2 * samples
+
+    def _declared(self, container: Any, stream: Any) -> float | None:
+        """The duration in seconds that the header promises, where a header does so; else `None`."""
+        name = container.format.name
+        if name not in ("wav", "w64", "flac", "aiff", "caf", "asf", "mp3") and not name.startswith(("mov", "matroska")):
+            return None
+        if name == "mp3" and not self._has_xing():
+            return None
+        if stream.duration is not None and stream.time_base is not None:
+            return float(stream.duration * stream.time_base)
+        return container.duration / av.time_base if container.duration else None
+
+    def _has_xing(self) -> bool:
+        head = os.pread(self.source.fileno(), 10, 0)
+        skip = 0
+        if head[:3] == b"ID3" and len(head) == 10:
+            skip = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+        frame = os.pread(self.source.fileno(), 256, skip)
+        return b"Xing" in frame or b"Info" in frame
+
+    def _judge_length(self, declared: float | None, seconds: float) -> None:
+        if declared is None or declared <= 0:
+            return
+        slack = max(0.5, 0.01 * seconds)
+        if declared > seconds + slack:
+            self.problems.add("truncated")
+        elif declared < seconds - slack:
+            self.problems.add("size_mismatch")
+
+    def _judge_riff(self) -> None:
+        """A WAV whose sizes contradict the file."""
+        fd = self.source.fileno()
+        head = os.pread(fd, 12, 0)
+        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
+            return
+        at = 12
+        for _ in range(64):
+            chunk = os.pread(fd, 8, at)
+            if len(chunk) < 8:
+                return
+            size = int.from_bytes(chunk[4:8], "little")
+            if chunk[:4] == b"data":
+                rest = self.size - at - 8
+                if size > rest:
+                    self.problems.add("size_mismatch" if size >= 0xFFFFFF00 else "truncated")
+                elif size == 0 and rest:
+                    self.problems.discard("truncated")
+                    self.problems.add("size_mismatch")
+                return
+            at += 8 + size + (size & 1)
+
+
+PROFILE = (
+    "rms_dbfs",
+    "peak_dbfs",
+    "clipped",
+    "rolloff_hz",
+    "loudness_ms",
+    "balance",
+    "correlation",
+    "spectrum_db",
+    "dc",
+)
+"""The arrays of the profile file, one after the other, in C order and native byte order."""
+
+
+def digest(fd: int) -> str:
+    """SHA-256 of the whole file in hexadecimal."""
+    total = hashlib.sha256()
+    at = 0
+    while block := os.pread(fd, 1 << 20, at):
+        total.update(block)
+        at += len(block)
+    return total.hexdigest()
+
+
+def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> dict[str, Any]:
+    """Decodes one audio as the job says; the result line as a dictionary, never an exception of FFmpeg."""
+    with (
+        io.FileIO(fds[0], "rb", closefd=False) as source,
+        io.FileIO(fds[1], "wb", closefd=False) as raw,
+        io.BufferedWriter(raw, 1 << 18) as pcm,
+    ):
+        try:
+            facts = Decoding(source, pcm, job, parts).run()
+        except Refusal as refusal:
+            return {"error": refusal.kind, "detail": refusal.detail, "found": refusal.found}
+        except MemoryError:
+            return {"error": "decode_failed", "detail": "it needs more memory than a decoder may have"}
+        except (av.error.FFmpegError, ValueError, OverflowError, UnicodeError) as error:
+            return {"error": "decode_failed", "detail": f"{type(error).__name__} while decoding"}
+    profile = facts.pop("profile")
+    with open(fds[2], "wb", closefd=False) as out:
+        for name in PROFILE:
+            out.write(profile[name].tobytes())
+    shape = {"blocks": len(profile["rolloff_hz"]), "seconds": len(profile["balance"])}
+    shape["bins"] = len(profile["spectrum_db"])
+    runs = profile["zero_runs"][:1000]
+    return (
+        facts
+        | shape
+        | {
+            "true_peak_dbfs": profile["true_peak_dbfs"],
+            "zero_runs": runs,
+            "sha256": job["sha256"] or digest(fds[0]),
+        }
+    )
