@@ -66,6 +66,8 @@ class Decoding:
         self.written = 0
         self.errors = 0
         self.frames = 0
+        self.floating = False
+        self.context: Any = None
 
     def run(self) -> dict[str, Any]:
         """Decodes everything; the facts and the profile as plain values and arrays."""
@@ -106,13 +108,8 @@ class Decoding:
         rate, names = first.sample_rate, [c.name for c in first.layout.channels]
         self._check(rate, len(names))
         meter = self.parts.measure.Meter(rate, names)
-        self._consume(
-            seconds,
-            rate,
-            self.parts.measure.mix_weights(names),
-            meter,
-            first.format.name in ("flt", "fltp", "dbl", "dblp"),
-        )
+        self.floating = first.format.name in ("flt", "fltp", "dbl", "dblp")
+        self._consume(seconds, rate, self.parts.measure.mix_weights(names), meter)
         facts |= {
             "sample_rate": rate,
             "channels": len(names),
@@ -233,7 +230,7 @@ class Decoding:
         resampler = self.parts.convert.Resampler(rate)
         for frame in seconds:
             x = self.parts.convert.to_float(frame)
-            if self._floating:
+            if self.floating:
                 x = self._finite(x)
             self.samples += x.shape[1]
             values += x.size * 4

@@ -86,5 +86,6 @@ def _pcm(mono: npt.NDArray[np.float32], rate: int) -> npt.NDArray[np.int16]:
 
         shared = math.gcd(rate, RATE)
         count = round(len(mono) * RATE / rate)
-        mono = resample_poly(mono, RATE // shared, rate // shared)[:count]
-    return np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+        mono = np.asarray(resample_poly(mono, RATE // shared, rate // shared)[:count], np.float32)
+    pcm: npt.NDArray[np.int16] = np.clip(np.rint(mono * 32768.0), -32768, 32767).astype(np.int16)
+    return pcm
