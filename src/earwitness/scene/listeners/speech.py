@@ -1,0 +1,240 @@
+"""Words, their language and, for other languages, a rough English.
+
+The recogniser runs only where voice activity was found. Each stretch of one language is encoded once; its language,
+words, word times and English come from that one encoding. A second decoding is spent only on a text that missed its
+gates narrowly, and on activity that the first left without words. Nothing is quoted that misses a gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from earwitness.clip import RATE, Clip, Floats
+from earwitness.scene.evidence.certainty.limits import limits
+from earwitness.scene.evidence.evidence import overlap
+from earwitness.scene.evidence.observation import Span, Utterance, Word
+from earwitness.scene.evidence.part import Coverage
+from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
+from earwitness.scene.listeners.speech_activity import Detector, groups
+from earwitness.scene.listeners.speech_english import renderings
+from earwitness.scene.listeners.speech_evidence import human, spoken, sung
+from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
+from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
+from earwitness.scene.listeners.speech_text import Script, in_script, placed, sentences, sure
+
+EDGE_S = 0.25
+"""Heard before and after the activity: soft first and last sounds."""
+GROUP_GAP_S = 3.0
+"""Pauses longer than this are not encoded."""
+APART_S = 0.45
+"""Pause after which another language is looked for."""
+TELLING_S = 1.5
+"""A stretch shorter than this does not tell its language."""
+MISSED_S = 1.2
+"""Activity of this length without a word is heard again by itself."""
+UNKNOWN = "und"
+"""ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Stretches of one language, encoded."""
+
+    stretches: tuple[Span, ...]
+    start: float
+    encoded: Encoded
+    language: str
+    probability: float
+
+    @property
+    def span(self) -> Span:
+        """From the first stretch to the last."""
+        return self.stretches[0][0], self.stretches[-1][1]
+
+
+class SpeechListener:
+    """Whisper from a CTranslate2 folder behind Silero's activity detector. Reports Utterances in order of time.
+
+    chinese: the script that Chinese is written in. english: whether a rough English of other languages is tried.
+    Leaves `Activity` in `shared["activity"]`.
+    """
+
+    name = "speech"
+
+    def __init__(
+        self,
+        whisper: Path,
+        threads: int = 2,
+        compute_type: str = "int8",
+        chinese: Script = "simplified",
+        english: bool = True,
+    ) -> None:
+        self._detector = Detector()
+        self._model = Recogniser(whisper, threads, compute_type)
+        self._chinese = chinese
+        self._english = english
+        table = limits(self.name)
+        self._gates: dict[str, float] = table["gates"]
+        self._english_gates: dict[str, float] = table["english"]
+
+    def listen(self, clip: Clip, span: Span, context: Context) -> Report:
+        """The words spoken in `span`."""
+        samples = clip.samples(*span)
+        activity = self._detector.hear(samples, span)
+        context.shared["activity"] = activity
+        found = context.shared.get("patches")
+        patches = found if isinstance(found, Patches) else None
+        heard: list[Utterance] = []
+        for stretches in groups(activity.stretches, LONGEST_S - 2 * EDGE_S, GROUP_GAP_S):
+            if human(patches, (stretches[0][0], stretches[-1][1])):
+                heard.extend(self._group(samples, activity, stretches, patches))
+        return Report(tuple(heard), (Coverage(self.name, span, "ran"),))
+
+    def _group(
+        self, samples: Floats, activity: Activity, stretches: tuple[Span, ...], patches: Patches | None
+    ) -> Iterator[Utterance]:
+        for passage in self._passages(samples, activity, stretches):
+            said = list(self._utterances(passage, patches))
+            yield from said
+            for missed in silent(passage.stretches, said) if len(passage.stretches) > 1 else ():
+                again = self._passage(samples, activity, (missed,))
+                yield from self._utterances(again, patches)
+
+    def _passages(self, samples: Floats, activity: Activity, stretches: tuple[Span, ...]) -> list[Passage]:
+        """The whole group, or a passage for each run of stretches of one language."""
+        whole = self._passage(samples, activity, stretches)
+        parts = groups(stretches, LONGEST_S, APART_S)
+        if len(parts) < 2:
+            return [whole]
+        told: list[tuple[tuple[Span, ...], str]] = []
+        for part in parts:
+            language = self._language_of(whole, part) or (told[-1][1] if told else whole.language)
+            if told and told[-1][1] == language:
+                told[-1] = (told[-1][0] + part, language)
+            else:
+                told.append((part, language))
+        if len(told) == 1 and told[0][1] == whole.language:
+            return [whole]
+        return [self._passage(samples, activity, part) for part, _ in told]
+
+    def _language_of(self, whole: Passage, part: tuple[Span, ...]) -> str | None:
+        """The language of `part` by the slice of the whole encoding, where it is long and clear enough."""
+        start, end = part[0][0] - whole.start, part[-1][1] - whole.start
+        if end - start < TELLING_S:
+            return None
+        language, probability = self._model.language(whole.encoded, start, end)
+        return language if round(probability, 3) >= self._gates["named"] else None
+
+    def _passage(self, samples: Floats, activity: Activity, stretches: tuple[Span, ...]) -> Passage:
+        offset = activity.span[0]
+        start = max(stretches[0][0] - EDGE_S, offset)
+        end = min(stretches[-1][1] + EDGE_S, activity.span[1])
+        piece = samples[round((start - offset) * RATE) : round((end - offset) * RATE)]
+        encoded = self._model.encode(np.ascontiguousarray(piece))
+        language, probability = self._model.language(encoded)
+        return Passage(stretches, start, encoded, language, round(probability, 3))
+
+    def _utterances(self, passage: Passage, patches: Patches | None) -> Iterator[Utterance]:
+        decoded = self._decoded(passage)
+        if decoded is None:
+            yield from self._unclear(passage, patches)
+            return
+        aligned = self._model.align(passage.encoded, decoded, passage.language)
+        words = placed(aligned, passage.start, passage.stretches)
+        groups_of_words = [g for g in sentences(words) if any(c.isalnum() for w in g for c in w.text)]
+        english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
+        for group, rendering in zip(groups_of_words, english, strict=True):
+            yield self._utterance(passage, group, rendering, patches)
+
+    def _decoded(self, passage: Passage) -> Decoded | None:
+        """The first decoding that passes: one beam, then five where one missed narrowly."""
+        if passage.probability < self._gates["language"]:
+            return None
+        for beam in (1, 5):
+            decoded = self._model.decode(passage.encoded, passage.language, beam=beam)
+            if self._passes(decoded):
+                return decoded
+            if not decoded.text or decoded.logprob < self._gates["retry_logprob"]:
+                return None
+        return None
+
+    def _passes(self, decoded: Decoded) -> bool:
+        gates = self._gates
+        return (
+            round(decoded.logprob, 3) > gates["logprob"]
+            and decoded.compression < gates["compression"]
+            and round(decoded.no_speech, 3) < gates["no_speech"]
+            and not stock(decoded.text)
+            and not lone(decoded.text)
+            and not looped(units(decoded.text))
+        )
+
+    def _renderings(self, passage: Passage, decoded: Decoded, spans: Sequence[Span]) -> list[str | None]:
+        gates = self._english_gates
+        wanted = (
+            self._english
+            and passage.language != "en"
+            and passage.probability >= gates["language"]
+            and round(decoded.logprob, 3) > gates["source_logprob"]
+        )
+        if not wanted or not spans:
+            return [None] * len(spans)
+        english = self._model.decode(passage.encoded, passage.language, "translate")
+        told = round(english.logprob, 3) > gates["logprob"] and english.compression < gates["compression"]
+        if not told:
+            return [None] * len(spans)
+        pieces = [(a + passage.start, b + passage.start, text) for a, b, text in self._model.segments(english)]
+        return renderings(pieces, spans, decoded.text)
+
+    def _utterance(
+        self, passage: Passage, words: Sequence[Word], english: str | None, patches: Patches | None
+    ) -> Utterance:
+        text, cut = sure(words, self._gates["word"])
+        span = (words[0].start, words[-1].end)
+        return Utterance(
+            span=span,
+            score=round(float(np.mean([w.probability for w in words])), 3),
+            listener=self.name,
+            text=in_script(text, passage.language, self._chinese),
+            language=passage.language,
+            language_score=passage.probability,
+            translation=english if text and not cut else None,
+            words=tuple(spelt(words, passage.language, self._chinese)),
+            doubtful=cut,
+            sung=sung(patches, span),
+        )
+
+    def _unclear(self, passage: Passage, patches: Patches | None) -> Iterator[Utterance]:
+        """Speech without words, where the tagger agrees that somebody speaks."""
+        score = spoken(patches, passage.span)
+        if score >= 0.5:
+            named = passage.probability >= self._gates["named"]
+            yield Utterance(
+                span=passage.span,
+                score=round(score, 3),
+                listener=self.name,
+                text="",
+                language=passage.language if named else UNKNOWN,
+                language_score=passage.probability,
+                doubtful=True,
+                sung=sung(patches, passage.span),
+            )
+
+
+def silent(stretches: Sequence[Span], said: Sequence[Utterance]) -> list[Span]:
+    """Stretches long enough to hold words that no word of `said` touches."""
+    words: list[Any] = [w for u in said for w in u.words]
+    return [
+        s for s in stretches if s[1] - s[0] >= MISSED_S and not any(overlap(s, (w.start, w.end)) > 0 for w in words)
+    ]
+
+
+def spelt(words: Sequence[Word], language: str, script: Script) -> Iterator[Word]:
+    """Words without blanks, Chinese in one script."""
+    for w in words:
+        yield Word(in_script(w.text.strip(), language, script), w.start, w.end, w.probability)
