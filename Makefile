@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 
-.PHONY: help setup dev caption serve test check fix bench bench-quick soak lock clean
+.PHONY: help setup dev qwen caption serve test check fix bench bench-quick soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,14 @@ $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
 	@touch $@
 
 setup: $(VENV)/.setup ## the program and its environment; afterwards .venv/bin/earwitness is the command
+
+$(VENV)/.qwen: requirements/qwen.txt $(VENV)/.setup
+	@echo "setup: installing torch and transformers for the engine qwen (about 1 GB, once)"
+	$(INSTALL) requirements/qwen.txt
+	$(PIP) install -qq --no-deps torch==2.13.0
+	@touch $@
+
+qwen: $(VENV)/.qwen ## setup, and what the engine qwen needs
 
 dev: $(VENV)/.dev ## setup, and what tests and checks need
 
@@ -77,6 +85,9 @@ lock: $(VENV)/.dev ## compile requirements/*.in to hash-pinned *.txt without add
 	  $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    requirements/$$name.in --output-file requirements/$$name.txt; done
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --allow-unsafe \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' --override requirements/qwen.override \
+	  --constraint requirements/dev.txt requirements/qwen.in --output-file requirements/qwen.txt
 
 clean: ## remove the environment and all caches of tools (models stay)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
