@@ -8,6 +8,7 @@ from typing import Any
 
 from earwitness.caption import Options, Sampling
 from earwitness.errors import BadRequest
+from earwitness.intake.inline import data_url
 from earwitness.render.record import Wanted
 from earwitness.source import InlineSource, Source, UploadSource, UrlSource
 
@@ -110,7 +111,7 @@ def source(audio: str | tuple[str, str], owner: str, resolves_uploads: bool) -> 
     if colon and scheme in ("http", "https") and rest.startswith("//") and len(rest) > 2:
         return UrlSource(audio.strip())
     if colon and scheme == "data":
-        return _data_url(rest)
+        return data_url(audio.strip(), 0)
     if colon and scheme == "oss" and rest.startswith("//") and len(rest) > 2 and resolves_uploads:
         return UploadSource(rest[2:], owner)
     raise invalid_url()
@@ -121,14 +122,6 @@ def invalid_url() -> BadRequest:
     return BadRequest(
         "The provided URL does not appear to be valid. Ensure it is correctly formatted.", code="invalid_url"
     )
-
-
-def _data_url(rest: str) -> InlineSource:
-    head, comma, data = rest.partition(",")
-    media_type, *parameters = head.split(";")
-    if not comma or "base64" not in (p.strip().lower() for p in parameters):
-        raise invalid_url()
-    return InlineSource(data, media_type.strip() or None)
 
 
 def _number(

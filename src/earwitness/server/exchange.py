@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from earwitness.accounting import rule
 from earwitness.caption import Caption, Event, Finish, Folder, Note
@@ -106,6 +106,14 @@ class Exchange:
         self.bodies = Bodies(options.body_limit, options.drain_limit, 16 * options.body_limit, options.body_timeout_s)
         self.running = 0
         self.draining = False
+        self._stopped = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def stop(self) -> None:
+        """Ends all running calls: their callers hear that the engine is not ready."""
+        self.draining = self._stopped = True
+        for task in self._tasks:
+            task.cancel()
 
     def identify(self, headers: Mapping[str, str]) -> Principal:
         """Who calls, and whether this server takes new work at all.
@@ -135,6 +143,9 @@ class Exchange:
         if self.running >= self.options.running:
             raise Busy("Too many concurrent requests.")
         self.running += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  only called in a running loop
+        self._tasks.add(task)
         begun = time.monotonic()
         call: Call | None = None
         status = "broken"
@@ -145,12 +156,16 @@ class Exchange:
             status = "ok"
         except (asyncio.CancelledError, GeneratorExit):
             status = "cancelled"
-            raise
+            if not self._stopped:
+                raise
+            task.uncancel()
+            raise NotReady("The server is shutting down.") from None
         except EarwitnessError as error:
             status = f"failed {type(error).__name__}.{error.code}"
             raise
         finally:
             self.running -= 1
+            self._tasks.discard(task)
             _note(call_id, principal, call, status, time.monotonic() - begun)
 
     async def whole(self, call_id: str, principal: Principal, ask: Ask) -> tuple[Caption, int]:

@@ -9,8 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET
 
-from earwitness import caption as said
-from earwitness.caption import Caption, Finish
+from earwitness.caption import Caption, Finish, Note, Usage
 from earwitness.errors import EarwitnessError
 from earwitness.render import record
 from earwitness.server import sentences
@@ -157,15 +156,15 @@ class Stream:
         self._text += piece.text
         content = [schema.Text(piece.text if self._incremental else self._text)]
         tokens = self._running.add(piece.text)
-        return self._event("null", content, said.Usage(*self._prompt, tokens), extension)
+        return self._event("null", content, Usage(*self._prompt, tokens), extension)
 
-    def last(self, finish: Finish, notes: Sequence[said.Note] = ()) -> bytes:
+    def last(self, finish: Finish, notes: Sequence[Note] = ()) -> bytes:
         """The last event: empty in incremental mode, else with the whole text; its usage is exact."""
         extension: dict[str, Any] | None = None
         if (wanted := self._ask.wanted) is not None:
             extension = record.closing(str(finish.engine), finish.summary, finish.facts, wanted)
             extension |= record.increment(notes, None, wanted) or {}
-        usage = finish.usage or said.Usage(*self._prompt, self._running.tokens)
+        usage = finish.usage or Usage(*self._prompt, self._running.tokens)
         return self._event(finish.reason, [] if self._incremental else [schema.Text(self._text)], usage, extension)
 
     def failure(self, error: EarwitnessError) -> bytes:
@@ -178,7 +177,7 @@ class Stream:
         self,
         reason: Literal["null", "stop", "length"],
         content: list[schema.Text],
-        usage: said.Usage,
+        usage: Usage,
         extension: dict[str, Any] | None,
     ) -> bytes:
         self._number += 1
@@ -216,7 +215,7 @@ class Running:
 _BORDER = re.compile(r"[A-Za-z.,](?= [A-Za-z])")
 
 
-def _usage(usage: said.Usage) -> schema.Usage:
+def _usage(usage: Usage) -> schema.Usage:
     return schema.Usage(
         input_tokens_details=schema.InputDetails(usage.audio_tokens, usage.text_tokens),
         total_tokens=usage.total_tokens,

@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from earwitness import caption as said
-from earwitness.caption import Caption, Finish
+from earwitness.caption import Caption, Finish, Note, Usage
 from earwitness.errors import EarwitnessError
 from earwitness.render import record
 from earwitness.server import sentences
@@ -137,7 +136,7 @@ class Stream:
         self._begun = True
         return self._chunk(schema.ChunkChoice(schema.ChunkDelta("", "assistant")))
 
-    def last(self, finish: Finish, notes: Sequence[said.Note] = ()) -> bytes:
+    def last(self, finish: Finish, notes: Sequence[Note] = ()) -> bytes:
         """The finish chunk, the usage chunk if it was asked for, and `[DONE]`."""
         extension: dict[str, Any] | None = None
         if (wanted := self._ask.wanted) is not None:
@@ -175,7 +174,7 @@ def _event(body: object) -> bytes:
     return b"data: " + _encode(body) + b"\n\n"
 
 
-def _usage(usage: said.Usage) -> schema.Usage:
+def _usage(usage: Usage) -> schema.Usage:
     return schema.Usage(
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
