@@ -10,6 +10,7 @@ from earwitness.clip import SourceFacts
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer import content, document
+from earwitness.scene.writer.document.conflicts import consistent
 from earwitness.scene.writer.messages import Message
 from earwitness.scene.writer.microplan.aggregate import aggregate
 from earwitness.scene.writer.microplan.choose import Chooser
@@ -33,6 +34,7 @@ class Teller:
         self._evidence = Evidence(facts)
         self._memory = content.Memory()
         self._wording = Wording(facts.seconds, Chooser(digest))
+        self._said: set[str] = set()
         self._parts = 0
 
     def tell(self, part: Part) -> Iterator[Told]:
@@ -40,14 +42,14 @@ class Teller:
         first = self._parts == 0
         self._parts += 1
         self._evidence = self._evidence.with_part(part)
-        messages = content.determine(self._evidence, part, self._memory, first)
+        messages = consistent(content.determine(self._evidence, part, self._memory, first), self._said)
         outline = document.plan(messages, part.span[1] - part.span[0], first, part.last)
         yield from self._write(outline)
 
     def close(self) -> tuple[tuple[Told, ...], str]:
         """The closing sentences and the summary in one sentence; both rest on the evidence of all parts."""
         messages, last = content.closing(self._evidence, self._memory)
-        outline = document.plan(messages, self._evidence.facts.seconds, self._parts <= 1, True)
+        outline = document.plan(consistent(messages, self._said), self._evidence.facts.seconds, self._parts <= 1, True)
         told = tuple(self._write(outline))
         return told, self._summary(last)
 
