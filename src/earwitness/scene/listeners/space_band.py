@@ -1,0 +1,113 @@
+"""What the spectrum says of a recording: its upper limit, the colour of steady noise, mains hum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earwitness.clip import RATE, Floats
+
+Array = npt.NDArray[np.float64]
+
+
+def upper_limit(spectrum_db: Floats, rate: int) -> tuple[float, float] | None:
+    """(Hz, fall in dB) of the steepest fall between neighbouring bands of 500 Hz; None if there is no spectrum.
+
+    Medians, so that a pure tone is no edge. Above a limit little may come again: a fall is taken only where all
+    that lies above stays 6 dB or more under the band before it.
+    """
+    n = len(spectrum_db)
+    step = rate / 2.0 / max(1, n - 1)
+    width = round(500.0 / step)
+    if width < 4 or n < 4 * width:
+        return None
+    level = spectrum_db.astype(np.float64)
+    best = (0.0, 0.0)
+    top = float(np.max(level))
+    for at in range(2 * width, n - width // 2, max(1, width // 8)):
+        before = float(np.median(level[at - width : at]))
+        after = float(np.median(level[at + width // 4 : at + width // 4 + width]))
+        rest = float(np.median(level[at + width // 4 :]))
+        if before > top - 65.0 and rest <= before - 6.0 and before - after > best[1]:
+            best = (at * step, before - after)
+    return (round(best[0], -2), round(best[1], 1)) if best[1] > 0 else None
+
+
+def is_telephone(spectrum_db: Floats, rate: int, limit: dict[str, Any]) -> bool:
+    """Whether the lows are missing as on a telephone line."""
+    f = np.linspace(0.0, rate / 2.0, len(spectrum_db))
+    level = 10.0 ** (spectrum_db.astype(np.float64) / 10.0)
+    low = level[(f >= 60.0) & (f <= limit["telephone_low_hz"])]
+    voice = level[(f >= 300.0) & (f <= 3000.0)]
+    if not len(low) or not len(voice):
+        return False
+    difference = 10.0 * np.log10((float(voice.mean()) + 1e-15) / (float(low.mean()) + 1e-15))
+    return bool(difference >= limit["telephone_low_db"])
+
+
+def slope(spectrum_db: Floats, rate: int, top_hz: float) -> tuple[float, float, float] | None:
+    """(dB per octave, residual in dB, highest line over its third octave in dB) of a spectral density."""
+    f = np.linspace(0.0, rate / 2.0, len(spectrum_db))
+    level = spectrum_db.astype(np.float64)
+    edges = 100.0 * 2.0 ** (np.arange(0, 40) / 3.0)
+    edges = edges[edges <= top_hz]
+    octaves, bands, line = [], [], 0.0
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        inside = (f >= low) & (f < high)
+        if int(inside.sum()) < 2:
+            continue
+        mean = 10.0 * np.log10(np.mean(10.0 ** (level[inside] / 10.0)) + 1e-15)
+        octaves.append(np.log2(np.sqrt(low * high) / 100.0))
+        bands.append(mean)
+        line = max(line, float(level[inside].max() - np.median(level[inside])))
+    if len(bands) < 8:
+        return None
+    fit = np.polyfit(octaves, bands, 1)
+    residual = float(np.std(np.array(bands) - np.polyval(fit, octaves)))
+    return float(fit[0]), residual, line
+
+
+def density(samples: Floats, size: int = 2048) -> Array:
+    """Mean power spectrum in dB of 16 kHz samples, Hann windows of `size` with half overlap."""
+    if len(samples) < size:
+        return np.zeros(0)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 2]
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
+    return 10.0 * np.log10(power.mean(axis=0) / size + 1e-14)
+
+
+def hum(samples: Floats, limit: dict[str, Any]) -> tuple[int, float] | None:
+    """(50 or 60, level in dBFS of its strongest line) where mains hum stands out; samples at 16 kHz.
+
+    The median over windows of a second keeps what stays: a voice passing through 100 Hz is gone from it. A line
+    must stand over its neighbours in the fundamental or the second harmonic, and in `harmonics` of the first six.
+    """
+    size = RATE
+    count = len(samples) // (size // 2) - 1
+    if count < limit["windows"]:
+        return None
+    window = np.hanning(size)
+    power = np.empty((count, 400))
+    for k in range(count):
+        at = k * (size // 2)
+        power[k] = np.abs(np.fft.rfft(samples[at : at + size] * window)[:400]) ** 2
+    level = 10.0 * np.log10(power * (2.0 / window.sum()) ** 2 / 2.0 + 1e-14)
+    middle = np.median(level, axis=0)
+    best: tuple[int, float, int] | None = None
+    for mains in (50, 60):
+        lines = [k for k in range(1, 7) if _stands(middle, level, mains * k, limit)]
+        strongest = max((float(middle[mains * k - 1 : mains * k + 2].max()) for k in lines), default=-120.0)
+        if len(lines) >= limit["harmonics"] and lines[0] <= 2 and strongest >= limit["quiet_dbfs"]:
+            if best is None or len(lines) > best[2]:
+                best = (mains, round(strongest, 1), len(lines))
+    return None if best is None else (best[0], best[1])
+
+
+def _stands(middle: Array, level: Array, at: int, limit: dict[str, Any]) -> bool:
+    """Whether the line at `at` Hz (bins of 1 Hz) stands out of its neighbours, and keeps its level."""
+    beside = np.concatenate([middle[at - 15 : at - 3], middle[at + 4 : at + 16]])
+    peak = float(middle[at - 1 : at + 2].max())
+    drift = float(np.percentile(np.abs(level[:, at - 1 : at + 2].max(axis=1) - peak), 75))
+    return peak - float(np.median(beside)) >= limit["prominence_db"] and drift <= limit["drift_db"]
