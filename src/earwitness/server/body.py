@@ -69,8 +69,9 @@ class Bodies:
         body = bytearray()
         async for piece in self._pieces(receive):
             if len(body) + len(piece) > self.limit:
+                seen = len(body) + len(piece)
                 body.clear()
-                await self._swallow(receive, len(piece))
+                await self._swallow(receive, seen)
                 raise _too_large()
             body += piece
         return body

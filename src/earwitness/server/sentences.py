@@ -66,7 +66,12 @@ SENTENCES: dict[str, str] = {
 BASE64_LIMIT = 10_485_760
 """Named in the sentence of E18 where the error does not say its own limit."""
 
-WAITS = {"Busy.busy": 1, "NotAllowed.rate_requests": 5, "NotAllowed.rate_tokens": 5, "NotReady.not_ready": 5}
+WAITS = {
+    "Busy.busy": 1,
+    "NotAllowed.rate_requests": 5,
+    "NotAllowed.rate_tokens": 5,
+    **{name: 5 for name, text in SENTENCES.items() if text == _READY},
+}
 """Class.code -> seconds in Retry-After, where the error does not say its own."""
 
 
