@@ -40,8 +40,11 @@ def engine(settings: Settings, models: Store) -> Engine:
     Raises:
         BadRequest: there is no engine of that name.
     """
-    made: Engine = load(settings.engine)(settings.scene, models)
-    return made
+    made = load(settings.engine)
+    ready: Engine = (
+        made(settings.scene, models) if settings.engine == "scene" else made(getattr(settings, settings.engine))
+    )
+    return ready
 
 
 def build(settings: Settings, progress: Progress = silent) -> Captioner:

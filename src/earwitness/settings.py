@@ -18,7 +18,7 @@ from typing import Any, get_origin, get_type_hints
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from earwitness.engines.options import SceneOptions
+from earwitness.engines.options import QwenOptions, SceneOptions
 from earwitness.errors import BadRequest
 from earwitness.intake.limits import Limits
 from earwitness.server.options import ServerOptions
@@ -35,7 +35,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: str = "scene"
-    """The engine that listens: scene. Default scene."""
+    """The engine that listens: scene, or qwen (the open weights in process). Default scene."""
 
     model: str = "qwen3-omni-30b-a3b-captioner"
     """The name that captions are made under, as clients ask for it. Default qwen3-omni-30b-a3b-captioner."""
@@ -57,6 +57,9 @@ class Settings(BaseModel):
 
     scene: SceneOptions = SceneOptions()
     """The embedded engine."""
+
+    qwen: QwenOptions = QwenOptions()
+    """The open weights in process."""
 
     server: ServerOptions = ServerOptions()
     """The server."""

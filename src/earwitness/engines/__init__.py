@@ -7,8 +7,11 @@ from typing import Any
 
 from earwitness.errors import BadRequest
 
-ENGINES = {"scene": "earwitness.engines.scene:SceneEngine"}
-"""Name -> "module:class". The class is called with its options and whatever else its module says."""
+ENGINES = {
+    "scene": "earwitness.engines.scene:SceneEngine",
+    "qwen": "earwitness.engines.qwen:QwenEngine",
+}
+"""Name -> "module:class". The class is called with its options; `scene` also with the store of its models."""
 
 
 def load(name: str) -> type[Any]:

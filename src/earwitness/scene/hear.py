@@ -104,7 +104,11 @@ def _sensitive(_store: Store, _hearing: Hearing) -> Listener:
     return SensitiveListener()
 
 
-TABLE = (Ear("level", _level, hears_silence=True),)
+TABLE = (
+    Ear("level", _level, hears_silence=True),
+    Ear("speech", _speech),
+    Ear("space", _space, hears_silence=True),
+)
 """The order matters: a later listener may use what an earlier one found in the same part."""
 
 
