@@ -8,14 +8,20 @@ import stat
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from earwitness.clip import Clip
-from earwitness.errors import NoSound, TooLarge, Unreachable
+from earwitness.errors import Expired, NoSound, TooLarge, Unreachable
 from earwitness.intake import inline
+from earwitness.intake.address import Allowed
 from earwitness.intake.decode import Decoder
 from earwitness.intake.limits import Limits
 from earwitness.intake.spool import Spool, spooled
+from earwitness.intake.uploads import Uploads
 from earwitness.source import InlineSource, PathSource, Source, UploadSource, UrlSource
+
+if TYPE_CHECKING:
+    from earwitness.intake.fetch import Resolve
 
 __all__ = ["Intake", "Limits"]
 
@@ -26,12 +32,26 @@ class Intake:
     Args:
         limits: what one audio may cost.
         folder: where temporary files go (default: the system's folder).
+        allowed: addresses outside the public net that may be fetched all the same.
+        uploads: the upload store, if there is one.
+        resolve: host name and port -> IP addresses, in place of the system's resolver.
     """
 
-    def __init__(self, limits: Limits | None = None, *, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        folder: Path | None = None,
+        allowed: tuple[Allowed, ...] = (),
+        uploads: Uploads | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
         self.limits = limits or Limits()
         self.decoder = Decoder(self.limits)
+        self.uploads = uploads
         self._folder = folder
+        self._allowed = allowed
+        self._resolve = resolve
 
     async def start(self) -> None:
         """Starts the template process ahead of the first audio; `open_clip` does so by itself."""
@@ -60,14 +80,34 @@ class Intake:
                     clip = await self._path(source, spool)
                 case InlineSource():
                     clip = await self._inline(source, spool)
-                case UrlSource() | UploadSource():
-                    raise Unreachable("Addresses and uploads cannot be opened here.")
+                case UrlSource():
+                    clip = await self._url(source, spool)
+                case UploadSource():
+                    clip = await self._upload(source, spool)
             yield clip
 
     async def _path(self, source: PathSource, spool: Spool) -> Clip:
         path = source.path
         await asyncio.to_thread(check_file, path, self.limits.path_bytes)
         return await self.decoder.decode(path, spool, name=path.name)
+
+    async def _url(self, source: UrlSource, spool: Spool) -> Clip:
+        from earwitness.intake import fetch  # an HTTP client is not needed to read a file
+
+        fetcher = fetch.Fetcher(self.limits, self._allowed, self._resolve or fetch.system_resolve)
+        with spool.writer(self.limits.url_bytes) as file:
+            fetched = await fetcher.download(source.url, file)
+        if file.size == 0:
+            raise NoSound("The audio is empty: the address gave no bytes.", found="nothing")
+        return await self.decoder.decode(spool.original, spool, name=fetched.name, sha256=file.sha256)
+
+    async def _upload(self, source: UploadSource, spool: Spool) -> Clip:
+        if self.uploads is None:
+            raise Expired("There is no such upload, or it has expired.")
+        upload = await asyncio.to_thread(self.uploads.open, source.key, source.owner)
+        if upload.size == 0:
+            raise NoSound("The audio is empty: the file has no bytes.", found="nothing")
+        return await self.decoder.decode(upload.path, spool, name=upload.name, sha256=upload.sha256)
 
     async def _inline(self, source: InlineSource, spool: Spool) -> Clip:
         sha256 = await asyncio.to_thread(self._spool_inline, source, spool)

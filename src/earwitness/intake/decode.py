@@ -32,6 +32,7 @@ from earwitness.errors import (
     SourceError,
     TooLarge,
     TooLong,
+    Unreachable,
     Unsupported,
 )
 from earwitness.intake.limits import Limits
@@ -248,7 +249,10 @@ class Decoder:
 
 def _open_all(path: Path, spool: Spool) -> list[int]:
     """Open files of a job: audio to read, then PCM, profile and result to write."""
-    fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC)]
+    try:
+        fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)]
+    except OSError as error:
+        raise Unreachable("The audio's file is gone or may not be read.") from error
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         fds.extend(os.open(out, flags, 0o600) for out in (spool.pcm, spool.profile, spool.result))
