@@ -301,7 +301,7 @@ ENDINGS = {
     "aac": "aac adts",
     "ac3": "ac3",
     "eac3": "eac3 ec3",
-    "amr": "amr",
+    "amr": "amr awb",
     "amrnb": "amr",
     "amrwb": "amr awb",
     "flac": "flac fla",
