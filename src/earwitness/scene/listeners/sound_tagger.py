@@ -46,12 +46,14 @@ def mel_bands() -> Floats:
     down = (edges[None, 2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
     weights = np.maximum(0.0, np.minimum(up, down))
     weights[0] = 0.0
-    return weights.astype(np.float32)
+    bands: Floats = weights.astype(np.float32)
+    return bands
 
 
 @cache
 def _hann() -> Floats:
-    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+    window: Floats = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)).astype(np.float32)
+    return window
 
 
 def log_mel(samples: Floats) -> Floats:
@@ -73,9 +75,9 @@ def looped(samples: Floats, length: int) -> Floats:
     return np.tile(samples, -(-length // len(samples)))[:length]
 
 
-def patch_starts(frames: int) -> npt.NDArray[np.int64]:
+def patch_starts(frames: int, stride: int = STRIDE) -> npt.NDArray[np.int64]:
     """First frames of the patches that cover `frames` >= 96 frames, the last one flush with the end."""
-    starts = np.arange(0, frames - FRAMES + 1, STRIDE)
+    starts = np.arange(0, frames - FRAMES + 1, stride)
     last = frames - FRAMES
     return starts if starts[-1] == last else np.append(starts, last)
 
@@ -101,11 +103,11 @@ class Tagger:
         with (folder / "classes.csv").open(encoding="utf-8", newline="") as file:
             self.classes: tuple[str, ...] = tuple(row["display_name"] for row in csv.DictReader(file))
 
-    def run(self, samples: Floats) -> tuple[Floats, Floats, Floats]:
+    def run(self, samples: Floats, stride: int = STRIDE) -> tuple[Floats, Floats, Floats]:
         """Starts of the patches in seconds float32[n], class probabilities float32[n, 521], embeddings
-        float32[n, 1024]. Samples shorter than a patch are repeated."""
+        float32[n, 1024]. Patches start every `stride` frames; samples shorter than a patch are repeated."""
         mel = log_mel(looped(samples, PATCH_SAMPLES))
-        starts = patch_starts(len(mel))
+        starts = patch_starts(len(mel), stride)
         logits: list[Floats] = []
         embeddings: list[Floats] = []
         for at in range(0, len(starts), BATCH):
@@ -113,6 +115,6 @@ class Tagger:
             out, embedding = self._session.run(["logits", "embedding"], {self._input: batch})
             logits.append(out)
             embeddings.append(embedding)
-        scores = 1.0 / (1.0 + np.exp(-np.concatenate(logits).astype(np.float64)))
+        scores = 1.0 / (1.0 + np.exp(-np.clip(np.concatenate(logits).astype(np.float64), -30.0, 30.0)))
         times = starts.astype(np.float32) * np.float32(HOP / RATE)
         return times, scores.astype(np.float32), np.concatenate(embeddings)

@@ -1,0 +1,112 @@
+"""A sound that has no name, described by its form: rules on length, attack, spectrum and level, nothing fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.sound_views import levels_db
+
+Texture = Literal["hit", "tone", "noise", "pulses", "sweep"]
+Region = Literal["low", "middle", "high"]
+Contour = Literal["steady", "swelling", "decaying", "rising", "falling"]
+
+LOW_HZ, HIGH_HZ = 400.0, 2500.0
+HIT_S = 0.7
+ATTACK_S = 0.08
+TONAL = 0.35
+"""Share of the power within a semitone or so of the strongest bin."""
+
+GLIDE_OCTAVES = 0.7
+CHANGE_DB = 8.0
+FFT = 1024
+HOP = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Texture, region and contour of one stretch; frequency of a tone in Hz."""
+
+    texture: Texture
+    region: Region
+    contour: Contour
+    frequency_hz: float | None = None
+
+
+def spectra(samples: Floats) -> Floats:
+    """Power spectra float32[frames, 513], Hann window of 64 ms, hop 16 ms; short input is padded."""
+    padded = samples if len(samples) >= FFT else np.pad(samples, (0, FFT - len(samples)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]
+    power: Floats = (np.abs(np.fft.rfft(frames * np.hanning(FFT).astype(np.float32), axis=1)) ** 2).astype(np.float32)
+    return power
+
+
+def _region(power: Floats) -> Region:
+    mean = power.mean(axis=0).astype(np.float64)
+    mean[: round(30 * FFT / RATE)] = 0.0
+    hz = np.arange(len(mean)) * RATE / FFT
+    centre = float((mean * hz).sum() / max(mean.sum(), 1e-20))
+    if centre < LOW_HZ:
+        return "low"
+    return "high" if centre > HIGH_HZ else "middle"
+
+
+def _tonal(power: Floats) -> tuple[float, Floats]:
+    """(median share of the strongest bin's neighbourhood, track of the strongest bin in Hz) over the loud frames."""
+    total = power.sum(axis=1)
+    loud = power[total >= 0.05 * total.max()]
+    best = np.argmax(loud[:, 2:], axis=1) + 2
+    near = np.stack([loud[np.arange(len(loud)), np.clip(best + d, 0, loud.shape[1] - 1)] for d in (-2, -1, 0, 1, 2)])
+    share = near.sum(axis=0) / np.maximum(loud.sum(axis=1), 1e-20)
+    return round(float(np.median(share)), 3), (best * RATE / FFT).astype(np.float32)
+
+
+def _attack_s(levels: Floats) -> float:
+    """Seconds from 20 dB under the peak to the peak."""
+    top = int(np.argmax(levels))
+    below = np.flatnonzero(levels[:top] < levels[top] - 20.0)
+    return (top - (int(below[-1]) if len(below) else 0)) * 0.01
+
+
+def _level_contour(levels: Floats) -> Contour:
+    """Swelling or decaying when the two halves differ by 8 dB, else steady."""
+    if len(levels) < 4:
+        return "steady"
+    half = len(levels) // 2
+    change = float(np.mean(levels[half:]) - np.mean(levels[:half]))
+    if change > CHANGE_DB:
+        return "swelling"
+    return "decaying" if change < -CHANGE_DB else "steady"
+
+
+def _glide(track: Floats) -> float:
+    """Octaves that the strongest bin moves, if it moves one way; 0 otherwise."""
+    if len(track) < 8:
+        return 0.0
+    octaves = np.log2(np.maximum(track, 20.0))
+    time = np.arange(len(octaves))
+    if float(octaves.std()) < 1e-3:
+        return 0.0
+    correlation = float(np.corrcoef(time, octaves)[0, 1])
+    span = float(np.percentile(octaves, 90) - np.percentile(octaves, 10))
+    return span if correlation > 0.85 else -span if correlation < -0.85 else 0.0
+
+
+def form(samples: Floats) -> Form:
+    """The form of one stretch of sound, float32[n] at 16 kHz."""
+    levels = levels_db(samples)
+    power = spectra(samples)
+    region = _region(power)
+    share, track = _tonal(power)
+    contour = _level_contour(levels)
+    glide = _glide(track) if share >= TONAL else 0.0
+    if abs(glide) >= GLIDE_OCTAVES:
+        return Form("sweep", region, "rising" if glide > 0 else "falling")
+    if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and share < 2 * TONAL:
+        return Form("hit", region, "decaying" if contour == "decaying" else "steady")
+    if share >= TONAL:
+        return Form("tone", region, contour, round(float(np.median(track)), 0))
+    return Form("noise", region, contour)
