@@ -30,7 +30,8 @@ from earwitness.weights.progress import Progress, Step, watched
 _BLOCK = 1 << 20
 _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|Temporary failure in name resolution"
-    r"|Could not fetch URL \S+ connection error|Network is unreachable|Connection refused|ConnectionError|ProxyError|SSLError|Max retries exceeded",
+    r"|Could not fetch URL \S+ connection error"
+    r"|Network is unreachable|Connection refused|ConnectionError|ProxyError|SSLError|Max retries exceeded",
     re.IGNORECASE,
 )
 _NO_SPACE = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122", re.IGNORECASE)
