@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from earwitness.clip import Clip, Floats
+from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
-from earwitness.scene.evidence.observation import Observation, Quality, QualityKind, Side, Space, Span, Utterance
+from earwitness.scene.evidence.observation import Observation, Quality, QualityKind, Side, Sound, Space, Span, Utterance
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.space_band import density, hum, is_telephone, slope, upper_limit
@@ -24,8 +24,22 @@ from earwitness.scene.listeners.space_stereo import places
 LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "als")
 """Codecs (by the beginning of FFmpeg's names) that give back the very samples that were put in."""
 
-TELEPHONE = ("amrnb", "amr_nb", "libopencore_amrnb", "gsm", "gsm_ms", "g729", "g723_1", "adpcm_g726", "pcm_mulaw", "pcm_alaw")
+TELEPHONE = (
+    "amrnb",
+    "amr_nb",
+    "libopencore_amrnb",
+    "gsm",
+    "gsm_ms",
+    "g729",
+    "g723_1",
+    "adpcm_g726",
+    "pcm_mulaw",
+    "pcm_alaw",
+)
 """Codecs of telephone lines, all at 8 kHz."""
+
+VOCAL = ("speech", "conversation", "narration_monologue", "male_speech_man_speaking", "female_speech_woman_speaking")
+"""Concepts that are the voice itself, not something beside it."""
 
 PROBLEMS: dict[str, QualityKind] = {"truncated": "truncated", "size_mismatch": "truncated", "corrupt": "damaged"}
 
@@ -36,6 +50,7 @@ class Scene:
 
     speech: tuple[Span, ...]
     music: float
+    others: bool
 
 
 def scene_of(span: Span, context: Context) -> Scene:
@@ -46,7 +61,17 @@ def scene_of(span: Span, context: Context) -> Scene:
         speech = tuple((s[0], s[1]) for s in activity.stretches) or speech
     patches = context.shared.get("patches")
     scores = patches.of("Music", span) if isinstance(patches, Patches) else np.zeros(0)
-    return Scene(speech, float(scores.mean()) if len(scores) else 0.0)
+    others = any(isinstance(o, Sound) and o.concept not in VOCAL and o.score >= 0.4 for o in context.so_far)
+    return Scene(speech, float(scores.mean()) if len(scores) else 0.0, others)
+
+
+def _cut(sides: tuple[Floats, Floats], around: tuple[Floats, Floats], least: float) -> bool:
+    """Whether sound runs up to a gap and on after it at the level it has nearby: neither dies away nor begins."""
+    if not all(len(x) for x in sides + around):
+        return False
+    near = [float(np.sqrt(np.mean(x**2))) for x in sides]
+    level = [float(np.sqrt(np.mean(x**2))) for x in around]
+    return min(near) >= least and all(n >= 0.3 * v for n, v in zip(near, level, strict=True))
 
 
 class SpaceListener:
@@ -94,9 +119,12 @@ class SpaceListener:
         for start, stop in clip.profile.zero_runs:
             if stop - start > limit["longest_s"]:
                 continue
+            around = clip.samples(start - 0.1, start), clip.samples(stop, stop + 0.1)
             sides = clip.samples(start - edge, start), clip.samples(stop, stop + edge)
-            if all(len(x) and float(np.sqrt(np.mean(x**2))) >= least for x in sides):
+            if _cut(sides, around, least):
                 gaps.append((start, stop))
+        if sum(stop - start for start, stop in gaps) > limit["share"] * clip.seconds:
+            return []  # silence between sounds, not holes in one
         lost = round(sum(stop - start for start, stop in gaps), 3)
         return [self._quality("dropouts", (gaps[0][0], gaps[-1][1]), 0.85, lost)] if gaps else []
 
@@ -130,14 +158,16 @@ class SpaceListener:
         if rate <= 8000:
             phone = clip.facts.codec in TELEPHONE or bool(now.speech)
             return [self._quality("telephone" if phone else "narrowband", whole, 0.95, rate / 2.0)]
-        edge = upper_limit(spectrum, rate)
+        edge = upper_limit(spectrum, rate, limit["within_db"])
         if edge is None or edge[1] < limit["drop_db"] or edge[0] > limit["edge_share"] * rate / 2.0:
             return []
         if edge[0] <= limit["narrow_hz"]:
+            if edge[0] < limit["narrowest_hz"] or (edge[1] < limit["narrow_drop_db"] and not now.speech):
+                return []  # a dull or tonal sound of its own
             phone = bool(now.speech) and is_telephone(spectrum, rate, limit)
             return [self._quality("telephone" if phone else "narrowband", whole, 0.9, edge[0])]
         lossless = clip.facts.codec.startswith(LOSSLESS)
-        if edge[0] >= 10_000.0 and (edge[1] >= limit["lossy_drop_db"] or not lossless):
+        if edge[0] >= limit["lossy_hz"] and (edge[1] >= limit["lossy_drop_db"] or not lossless):
             return [self._quality("lossy_cut", whole, 0.7, edge[0])]
         return []
 
@@ -149,9 +179,9 @@ class SpaceListener:
         at = floor(samples, self._limits["floor"])
         if at is None:
             return found
-        if len(voice) >= self._limits["room"]["least_s"] * 16_000:
+        if len(voice) >= self._limits["room"]["least_s"] * RATE:
             found.append(self._room(samples, span, at, now))
-            found += self._behind(samples, span, at)
+            found += self._behind(samples, span, at, now)
         if now.music < 0.3:
             found += self._hum(samples, span)
         return found
@@ -163,7 +193,12 @@ class SpaceListener:
         clear = snr is not None and snr >= limit["dry_snr_db"]
         room = None
         if decay is not None:
-            steps = (("dry", limit["dry_s"]), ("small", limit["small_s"]), ("live", limit["live_s"]), ("hall", limit["hall_s"]))
+            steps = (
+                ("dry", limit["dry_s"]),
+                ("small", limit["small_s"]),
+                ("live", limit["live_s"]),
+                ("hall", limit["hall_s"]),
+            )
             room = next((word for word, most in steps if decay <= most), "cathedral")
         if room == "dry" and not clear:
             room = None
@@ -178,17 +213,17 @@ class SpaceListener:
             close=room == "dry" and snr is not None and snr >= limit["close_snr_db"],
         )
 
-    def _behind(self, samples: Floats, span: Span, at: Floor) -> list[Observation]:
+    def _behind(self, samples: Floats, span: Span, at: Floor, now: Scene) -> list[Observation]:
         """The kind of noise in the pauses of speech, or that there is none to speak of."""
         limit = self._limits["floor"]
         if at.snr_db is None:
             return []
         if at.snr_db >= limit["clean_snr_db"] and at.noise_dbfs <= limit["clean_dbfs"]:
-            return [self._quality("clean", span, 0.8, at.snr_db)]
+            return [] if now.others else [self._quality("clean", span, 0.8, at.snr_db)]
         if at.noise_dbfs < limit["hiss_dbfs"]:
             return []
         quiet = samples[: len(at.quiet) * 320].reshape(-1, 320)[at.quiet].ravel()
-        level = density(quiet, 512)
+        level, _ = density(quiet, 512)
         if not len(level):
             return []
         power = 10.0 ** (level / 10.0)
@@ -203,24 +238,25 @@ class SpaceListener:
     def _noise(self, clip: Clip, span: Span, samples: Floats, now: Scene) -> list[Observation]:
         """Noise that is the scene: steady from end to end, without lines."""
         limit = self._limits["noise"]
-        n = len(samples) // 1600
-        if now.speech or now.music >= 0.3 or n < 5:
+        if now.speech or now.music >= 0.3 or len(samples) < 8000:
             return []
-        level = 10.0 * np.log10((samples[: n * 1600].reshape(n, 1600).astype(np.float64) ** 2).mean(axis=1) + 1e-12)
-        inner = level[1:-1]
-        if float(inner.std()) > limit["loud_steady_db"] or float(inner.mean()) < -75.0:
+        amount = round(20.0 * float(np.log10(samples.std() + 1e-9)), 1)
+        spectrum, unsteady = density(samples)
+        if unsteady > limit["loud_steady_db"] or amount < limit["least_dbfs"]:
             return []
-        spectrum = density(samples)
-        nyquist = clip.facts.sample_rate / 2.0
-        fitted = slope(spectrum.astype(np.float32), 16_000, min(7000.0, 0.85 * nyquist))
+        fitted = slope(spectrum.astype(np.float32), RATE, min(7000.0, 0.425 * clip.facts.sample_rate))
         if fitted is None or fitted[2] > limit["line_db"]:
             return []
         tilt, residual, _ = fitted
-        amount = round(float(inner.mean()), 1)
-        if residual <= limit["residual_db"] and float(inner.std()) <= limit["steady_db"]:
-            for kind in ("white", "pink", "brown"):
-                if limit[kind][0] <= tilt <= limit[kind][1]:
-                    return [self._quality(f"noise_{kind}", span, 0.85, amount)]  # type: ignore[arg-type]
+        colours: tuple[tuple[QualityKind, str], ...] = (
+            ("noise_white", "white"),
+            ("noise_pink", "pink"),
+            ("noise_brown", "brown"),
+        )
+        if residual <= limit["residual_db"] and unsteady <= limit["steady_db"]:
+            for kind, colour in colours:
+                if limit[colour][0] <= tilt <= limit[colour][1]:
+                    return [self._quality(kind, span, 0.9, amount)]
         if tilt >= -2.0:
             return [self._quality("hiss", span, 0.7, amount)]
         return [self._quality("rumble", span, 0.7, amount)] if tilt <= -4.5 else []

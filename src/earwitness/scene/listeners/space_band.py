@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,11 @@ from earwitness.clip import RATE, Floats
 Array = npt.NDArray[np.float64]
 
 
-def upper_limit(spectrum_db: Floats, rate: int) -> tuple[float, float] | None:
+def upper_limit(spectrum_db: Floats, rate: int, within_db: float = 65.0) -> tuple[float, float] | None:
     """(Hz, fall in dB) of the steepest fall between neighbouring bands of 500 Hz; None if there is no spectrum.
 
     Medians, so that a pure tone is no edge. Above a limit little may come again: a fall is taken only where all
-    that lies above stays 6 dB or more under the band before it.
+    that lies above stays 6 dB or more under the band before it, and that band lies within `within_db` of the top.
     """
     n = len(spectrum_db)
     step = rate / 2.0 / max(1, n - 1)
@@ -30,7 +31,7 @@ def upper_limit(spectrum_db: Floats, rate: int) -> tuple[float, float] | None:
         before = float(np.median(level[at - width : at]))
         after = float(np.median(level[at + width // 4 : at + width // 4 + width]))
         rest = float(np.median(level[at + width // 4 :]))
-        if before > top - 65.0 and rest <= before - 6.0 and before - after > best[1]:
+        if before > top - within_db and rest <= before - 6.0 and before - after > best[1]:
             best = (at * step, before - after)
     return (round(best[0], -2), round(best[1], 1)) if best[1] > 0 else None
 
@@ -54,7 +55,7 @@ def slope(spectrum_db: Floats, rate: int, top_hz: float) -> tuple[float, float, 
     edges = 100.0 * 2.0 ** (np.arange(0, 40) / 3.0)
     edges = edges[edges <= top_hz]
     octaves, bands, line = [], [], 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges.tolist()):
         inside = (f >= low) & (f < high)
         if int(inside.sum()) < 2:
             continue
@@ -69,13 +70,19 @@ def slope(spectrum_db: Floats, rate: int, top_hz: float) -> tuple[float, float, 
     return float(fit[0]), residual, line
 
 
-def density(samples: Floats, size: int = 2048) -> Array:
-    """Mean power spectrum in dB of 16 kHz samples, Hann windows of `size` with half overlap."""
+def density(samples: Floats, size: int = 2048) -> tuple[Array, float]:
+    """(mean power spectrum in dB, unsteadiness in dB) of 16 kHz samples, Hann windows of `size` with half overlap.
+
+    Unsteadiness is the deviation over time of the mean level, in dB, of all bins from 200 Hz up: a few tenths for
+    stationary noise of any colour. The spectrum is empty where there is not one window.
+    """
     if len(samples) < size:
-        return np.zeros(0)
+        return np.zeros(0), 0.0
     frames = np.lib.stride_tricks.sliding_window_view(samples, size)[:: size // 2]
-    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2
-    return 10.0 * np.log10(power.mean(axis=0) / size + 1e-14)
+    power = np.abs(np.fft.rfft(frames * np.hanning(size), axis=1)) ** 2 / size + 1e-14
+    low, high = round(200 / RATE * size), round(7000 / RATE * size)
+    level = 10.0 * np.log10(power[:, low:high]).mean(axis=1)
+    return 10.0 * np.log10(power.mean(axis=0)), float(level.std())
 
 
 def hum(samples: Floats, limit: dict[str, Any]) -> tuple[int, float] | None:
@@ -99,9 +106,9 @@ def hum(samples: Floats, limit: dict[str, Any]) -> tuple[int, float] | None:
     for mains in (50, 60):
         lines = [k for k in range(1, 7) if _stands(middle, level, mains * k, limit)]
         strongest = max((float(middle[mains * k - 1 : mains * k + 2].max()) for k in lines), default=-120.0)
-        if len(lines) >= limit["harmonics"] and lines[0] <= 2 and strongest >= limit["quiet_dbfs"]:
-            if best is None or len(lines) > best[2]:
-                best = (mains, round(strongest, 1), len(lines))
+        stands = len(lines) >= limit["harmonics"] and lines[0] <= 2 and strongest >= limit["quiet_dbfs"]
+        if stands and (best is None or len(lines) > best[2]):
+            best = (mains, round(strongest, 1), len(lines))
     return None if best is None else (best[0], best[1])
 
 

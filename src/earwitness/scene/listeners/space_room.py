@@ -99,6 +99,8 @@ def decay_time(samples: Floats, limit: dict[str, float]) -> float | None:
     long ones.
     """
     fine = decays(samples, FINE)
+    if len(fine) >= 2 and max(fine) <= limit["dry_s"]:
+        return round(float(np.median(fine)), 2)
     if len(fine) >= limit["fine"]:
         middle = float(np.median(fine))
         if middle < limit["coarse_s"]:
