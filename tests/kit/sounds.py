@@ -92,7 +92,7 @@ FORMATS = {
     "ogg": Format("ogg", "ogg", "vorbis", 48_000, "fltp", options={"strict": "experimental"}),
     "opus": Format("opus", "ogg", "libopus", 48_000, "s16", 24_000),
     "webm": Format("webm", "webm", "libopus", 48_000, "s16", 24_000),
-    "mka": Format("mka", "matroska", "flac", 22_050, 44_100),
+    "mka": Format("mka", "matroska", "flac", 22_050),
     "wma": Format("wma", "asf", "wmav2", 44_100, "fltp", 48_000),
     "ac3": Format("ac3", "ac3", "ac3", 48_000, "fltp", 64_000),
     "eac3": Format("eac3", "eac3", "eac3", 48_000, "fltp", 64_000),
