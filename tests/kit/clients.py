@@ -21,6 +21,8 @@ import uvicorn
 
 from earwitness.captioner import Captioner
 from earwitness.intake import Intake, Limits
+from earwitness.intake.address import Allowed
+from earwitness.intake.uploads import Uploads
 from earwitness.server.app import build
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Keys
@@ -53,6 +55,11 @@ class Served:
     exchange: Exchange
     folder: Path
 
+    def left(self) -> list[str]:
+        """Temporary files that are on disk now, of calls and of uploads in work."""
+        places = (self.folder / "spool", self.folder / "uploads" / "new")
+        return [str(p) for place in places if place.is_dir() for p in place.rglob("*")]
+
     @property
     def root(self) -> str:
         return f"http://127.0.0.1:{self.port}"
@@ -72,9 +79,14 @@ def served(
     engine: Echo | None = None,
     options: ServerOptions | None = None,
     limits: Limits | None = None,
-    hosts: tuple[str, ...] = ("127.0.0.1",),
+    allowed: tuple[str, ...] = ("127.0.0.1:*",),
+    uploads: Uploads | None = None,
 ) -> Iterator[Served]:
-    """The real application on a real socket of loopback, in a thread of its own."""
+    """The real application on a real socket of loopback, in a thread of its own.
+
+    allowed: what may be fetched although it is not public.
+    """
+    (folder / "spool").mkdir(exist_ok=True)
     engine = engine or Echo()
     options = replace(options or ServerOptions(), keys_file=str(folder / "keys.json"))
     sock = socket.socket()
@@ -86,11 +98,18 @@ def served(
     stop = threading.Event()
 
     async def main() -> None:
-        intake = intake_for(folder, limits, hosts)
+        nonlocal uploads
+        uploads = uploads or Uploads(folder / "uploads")
+        intake = Intake(
+            limits or Limits(),
+            folder=folder / "spool",
+            allowed=tuple(Allowed.parse(text) for text in allowed),
+            uploads=uploads,
+        )
         captioner = Captioner(intake, engine, Words())
         await captioner.start()
-        exchange = Exchange(captioner, Keys(Path(options.keys_file)), options)
-        app = build(exchange, *further(exchange, intake))
+        exchange = Exchange(captioner, Keys(Path(options.keys_file)), options, uploads)
+        app = build(exchange)
         config = uvicorn.Config(
             app, http=protocol(options), ws="none", lifespan="off", log_config=None, access_log=False,
             timeout_keep_alive=90, timeout_graceful_shutdown=1,
@@ -117,16 +136,6 @@ def served(
         stop.set()
         thread.join(20)
         sock.close()
-
-
-def intake_for(folder: Path, limits: Limits | None, hosts: tuple[str, ...]) -> Intake:
-    """The real intake; `hosts` may be fetched from although they are not public."""
-    return Intake(limits or Limits(), folder=folder)
-
-
-def further(exchange: Exchange, intake: Intake) -> tuple[Any, ...]:
-    """What else the application is built from."""
-    return ()
 
 
 @dataclass

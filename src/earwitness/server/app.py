@@ -19,6 +19,7 @@ from earwitness.errors import BadRequest, EarwitnessError, NotAllowed
 from earwitness.server import ops
 from earwitness.server.dashscope import reply as dashscope_reply
 from earwitness.server.dashscope import routes as dashscope_routes
+from earwitness.server.dashscope import uploads as dashscope_uploads
 from earwitness.server.door import Reply, broken
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate import origin
@@ -43,6 +44,7 @@ def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
         routes=[
             *openai_routes.routes(exchange),
             *dashscope_routes.routes(exchange),
+            *([] if exchange.uploads is None else dashscope_uploads.routes(exchange, exchange.uploads)),
             *ops.routes(exchange),
             *further,
         ],

@@ -67,11 +67,11 @@ class Bodies:
             await self._refuse(headers, receive)
             raise _too_large()
         body = bytearray()
-        async for piece in self._pieces(receive):
+        async for piece in self.pieces(receive):
             if len(body) + len(piece) > self.limit:
                 seen = len(body) + len(piece)
                 body.clear()
-                await self._swallow(receive, seen)
+                await self.swallow(receive, seen)
                 raise _too_large()
             body += piece
         return body
@@ -79,18 +79,25 @@ class Bodies:
     async def _refuse(self, headers: Headers, receive: Receive) -> None:
         """Lets a body pass by unread; not if the client waits for our word (`Expect`) before it sends one."""
         if headers.get("expect", "").lower() != "100-continue":
-            await self._swallow(receive, 0)
+            await self.swallow(receive, 0)
 
-    async def _swallow(self, receive: Receive, seen: int) -> None:
+    async def swallow(self, receive: Receive, seen: int) -> None:
+        """Lets the rest of a body pass by, to a bound; `seen` bytes came before."""
         try:
-            async for piece in self._pieces(receive):
+            async for piece in self.pieces(receive):
                 seen += len(piece)
                 if seen > self._drain:
                     return
-        except BadRequest:
+        except (BadRequest, Cancelled):
             return
 
-    async def _pieces(self, receive: Receive) -> AsyncIterator[bytes]:
+    async def pieces(self, receive: Receive) -> AsyncIterator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            BadRequest: it stopped coming.
+            Cancelled: the client left.
+        """
         more = True
         while more:
             message = await self._next(receive)

@@ -15,6 +15,7 @@ from earwitness.caption import Caption, Event, Finish, Folder, Note
 from earwitness.captioner import Captioner
 from earwitness.clip import Clip
 from earwitness.errors import Busy, EarwitnessError, NotReady, TimedOut
+from earwitness.intake.uploads import Uploads
 from earwitness.server.ask import Ask
 from earwitness.server.body import Bodies
 from earwitness.server.door import Door, broken
@@ -99,8 +100,11 @@ class Wire(Protocol):
 class Exchange:
     """What every protocol shares: the captioner, the keys, the bounds on what runs at one time."""
 
-    def __init__(self, captioner: Captioner, keys: Keys, options: ServerOptions) -> None:
+    def __init__(
+        self, captioner: Captioner, keys: Keys, options: ServerOptions, uploads: Uploads | None = None
+    ) -> None:
         self.captioner = captioner
+        self.uploads = uploads
         self.keys = keys
         self.options = options
         self.bodies = Bodies(options.body_limit, options.drain_limit, 16 * options.body_limit, options.body_timeout_s)
@@ -108,6 +112,12 @@ class Exchange:
         self.draining = False
         self._stopped = False
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def sweep(self, every_s: float = 600.0) -> None:
+        """Deletes expired uploads now and every `every_s` seconds, until it is cancelled."""
+        while self.uploads is not None:
+            await asyncio.to_thread(self.uploads.expire)
+            await asyncio.sleep(every_s)
 
     def stop(self) -> None:
         """Ends all running calls: their callers hear that the engine is not ready."""

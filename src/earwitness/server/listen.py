@@ -185,14 +185,15 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
         timeout_keep_alive=round(options.idle_timeout_s),
         timeout_graceful_shutdown=2,
         backlog=1024,
-        proxy_headers=bool(options.trusted_proxies),
-        forwarded_allow_ips=list(options.trusted_proxies) or None,
+        proxy_headers=False,
     )
 
     async def main() -> None:
         try:
             await exchange.captioner.start()
+            sweeping = asyncio.create_task(exchange.sweep())
             await Draining(config, exchange, ready).run_until_told(sock)
+            sweeping.cancel()
         finally:
             sock.close()
             await exchange.captioner.close()

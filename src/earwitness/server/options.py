@@ -26,6 +26,9 @@ class ServerOptions:
     keys_file: str = ""
     """File with the hashes of the keys; empty: `keys.json` in the data folder of the user."""
 
+    uploads_folder: str = ""
+    """Folder of uploaded files; empty: `uploads` in the data folder of the user."""
+
     allow_anonymous: bool = False
     """Listen on an address that others reach although there are no keys."""
 
