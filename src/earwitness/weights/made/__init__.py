@@ -11,7 +11,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-RECIPES = ("yamnet", "musicnn")
+RECIPES = ("yamnet", "musicnn", "resemblyzer")
 
 
 class Recipe(Protocol):
