@@ -32,11 +32,12 @@ COMMON = frozenset({"span", "score", "listener"})
 class SceneEngine:
     """Hears a clip part by part in one worker thread and tells each part before the next is heard."""
 
-    def __init__(self, options: SceneOptions, store: Store) -> None:
+    def __init__(self, options: SceneOptions, store: Store, ears: Ears | None = None) -> None:
+        """`ears`: listeners that are loaded already, in place of the usual ones."""
         self._options = options
         self._store = store
-        self._ears: Ears | None = None
-        self._state: State = "idle"
+        self._ears = ears
+        self._state: State = "idle" if ears is None else "ready"
         self._starting: asyncio.Lock = asyncio.Lock()
         self._info = EngineInfo("scene", "scene", version("earwitness"))
 
