@@ -165,7 +165,7 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
                 text="" if shorten else text,
                 translation=None if shorten else turn.translation,
                 shortened=(_front(text, first.language), _back(text, first.language)) if shorten else (),
-                doubtful=any(u.doubtful for u in turn.utterances),
+                doubtful=bool(text) and any(u.doubtful for u in turn.utterances) and memory.first("doubtful"),
                 sung=first.sung,
                 over=over,
                 again=memory.spoken.get(turn.speaker) == first.language,
