@@ -44,10 +44,11 @@ MAX_BLOCKS = 100 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Of the libraries in the template process."""
+    """Of the libraries in the template process, and whether the kernel filters its children's system calls."""
 
     ffmpeg: str
     av: str
+    filtered: bool
 
 
 class _TemplateDied(Exception):
@@ -118,7 +119,7 @@ class Decoder:
         except (TimeoutError, _TemplateDied) as error:
             self._drop()
             raise NotReady("The decoder could not be started; `earwitness doctor` says what is missing.") from error
-        self.versions = Versions(hello["ffmpeg"], hello["av"])
+        self.versions = Versions(hello["ffmpeg"], hello["av"], hello["filter"])
 
     def _read(self) -> None:
         if self._control is None:

@@ -60,5 +60,10 @@ def looks_like(head: bytes) -> tuple[str, bool]:
         return "an MPEG transport stream", True
     if head and not head.strip(b"\0"):
         return "zero bytes only", False
-    text = sum(32 <= byte < 127 or byte in (9, 10, 13) for byte in head)
-    return ("text" if head and text > 0.95 * len(head) else "unknown binary data"), False
+    return ("text" if _is_text(head) else "unknown binary data"), False
+
+
+def _is_text(head: bytes) -> bool:
+    shown = head.decode("utf-8", "ignore")  # the last character may be cut in two
+    printable = sum(mark.isprintable() or mark in "\t\r\n" for mark in shown)
+    return len(head) > 0 and len(shown.encode()) > len(head) - 4 and printable > 0.95 * len(shown)

@@ -72,7 +72,9 @@ class Template:
         tasks = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
         if tasks != 1:
             raise SystemExit(f"the template process must have one thread and has {tasks}")
-        self.say({"ready": True, "ffmpeg": str(av.ffmpeg_version_info), "av": av.__version__})
+        self.parts.decoding.warm(self.parts)
+        filtered = self.parts.confine.filterable()
+        self.say({"ready": True, "ffmpeg": str(av.ffmpeg_version_info), "av": av.__version__, "filter": filtered})
         gc.collect()
         gc.freeze()
         self.selector.register(self.control, selectors.EVENT_READ, None)
