@@ -6,6 +6,7 @@ closing report says so; with REQUIRE_ALL=1 it fails instead, so that nothing is 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections import Counter
@@ -37,6 +38,10 @@ def _missing() -> dict[str, str]:
         "weights": (_models_there(), "model files are not in the cache: earwitness models pull"),
         "node": (bool(shutil.which("node") and shutil.which("npm")), "node and npm are not installed"),
         "curl": (bool(shutil.which("curl")), "curl is not installed"),
+        "torch": (
+            all(importlib.util.find_spec(x) for x in ("torch", "transformers")),
+            "torch and transformers are not installed: make qwen",
+        ),
         "ffmpeg": (bool(shutil.which("ffmpeg")), "the ffmpeg command is not installed"),
     }
     return {name: why for name, (there, why) in checks.items() if not there}
