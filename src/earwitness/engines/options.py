@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 
 @dataclass(frozen=True, slots=True)
 class SceneOptions:
     """Options of the embedded engine."""
 
-    threads: int = 2
+    threads: Annotated[int, Ge(1)] = 2
     """Processor threads of the models, 1 or more. The text does not depend on it. Default 2."""
 
     speech_model: Path | None = None
@@ -42,5 +45,5 @@ class QwenOptions:
     quantization: str | None = None
     """`int8` or `int4` at load by bitsandbytes; not run with the real weights. Default none."""
 
-    threads: int = 2
+    threads: Annotated[int, Ge(1)] = 2
     """Processor threads where the device is `cpu`. Default 2."""
