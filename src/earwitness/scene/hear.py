@@ -106,6 +106,7 @@ def _sensitive(_store: Store, _hearing: Hearing) -> Listener:
 
 TABLE = (
     Ear("level", _level, hears_silence=True),
+    Ear("tone", _tone),
     Ear("sound", _sound),
     Ear("speech", _speech),
     Ear("space", _space, hears_silence=True),

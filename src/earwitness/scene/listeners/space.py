@@ -41,7 +41,7 @@ TELEPHONE = (
 VOCAL = ("speech", "conversation", "narration_monologue", "male_speech_man_speaking", "female_speech_woman_speaking")
 """Concepts that are the voice itself, not something beside it."""
 
-PROBLEMS: dict[str, QualityKind] = {"truncated": "truncated", "size_mismatch": "truncated", "corrupt": "damaged"}
+PROBLEMS: dict[str, QualityKind] = {"truncated": "truncated", "size_mismatch": "truncated", "damaged": "damaged"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ def places(profile: Profile, seconds: float, limit: dict[str, Any]) -> list[Plac
     return _sides(balance, audible, seconds, limit) or [Place("stereo", whole, round(correlation, 2))]
 
 
-def _sides(balance: npt.NDArray[np.float64], audible: npt.NDArray[np.bool_], seconds: float, limit: dict[str, Any]) -> list[Place]:
+def _sides(
+    balance: npt.NDArray[np.float64], audible: npt.NDArray[np.bool_], seconds: float, limit: dict[str, Any]
+) -> list[Place]:
     there = balance[audible]
     if len(there) >= 10 and _moves(there):
         return [Place("moving", (0.0, seconds), round(float(np.ptp(there)), 1), _side(float(np.median(there[-3:]))))]
