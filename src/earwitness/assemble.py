@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import platformdirs
+
 from earwitness.accounting.tokenizer import Tokenizer
 from earwitness.caption import Caption, Event, Options, fold
 from earwitness.captioner import Captioner
@@ -18,7 +20,9 @@ from earwitness.clip import Clip
 from earwitness.engine import Engine
 from earwitness.engines import load
 from earwitness.intake import Intake, Limits
+from earwitness.intake.address import Allowed
 from earwitness.intake.inline import data_url
+from earwitness.intake.uploads import UploadLimits, Uploads
 from earwitness.settings import Settings
 from earwitness.settings import load as load_settings
 from earwitness.source import InlineSource, PathSource, Source, UrlSource
@@ -47,7 +51,13 @@ def engine(settings: Settings, models: Store) -> Engine:
     return ready
 
 
-def build(settings: Settings, progress: Progress = silent) -> Captioner:
+def uploads(settings: Settings) -> Uploads:
+    """The store of files that callers of a server have put there; its folder is made."""
+    folder = Path(settings.server.uploads_folder or Path(platformdirs.user_data_dir("earwitness")) / "uploads")
+    return Uploads(folder, UploadLimits(file_bytes=settings.limits.upload_bytes))
+
+
+def build(settings: Settings, progress: Progress = silent, uploads: Uploads | None = None) -> Captioner:
     """A Captioner, not started. Model files that are missing are fetched when it starts.
 
     Raises:
@@ -55,7 +65,9 @@ def build(settings: Settings, progress: Progress = silent) -> Captioner:
         WeightsError: the tokenizer's file is missing and cannot be fetched.
     """
     models = store(settings, progress)
-    return Captioner(Intake(settings.limits), engine(settings, models), Tokenizer(models.path("qwen-tokenizer")))
+    allowed = tuple(Allowed.parse(text) for text in settings.allow)
+    intake = Intake(settings.limits, allowed=allowed, uploads=uploads)
+    return Captioner(intake, engine(settings, models), Tokenizer(models.path("qwen-tokenizer")))
 
 
 def from_flags(flags: Mapping[str, Any] | None = None) -> Captioner:

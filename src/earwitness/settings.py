@@ -52,6 +52,9 @@ class Settings(BaseModel):
     offline: bool = False
     """Never fetch models; what is missing is an error. Default false."""
 
+    allow: tuple[str, ...] = ()
+    """Addresses outside the public net that may be fetched: HOST:PORT or NETWORK:PORT, port * for all. Default: none."""
+
     limits: Limits = Limits()
     """What one audio may cost: seconds, bytes, times."""
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 DONE, FAILED, SOME_FAILED = 0, 1, 3
 
+PRIVATE = ("127.0.0.0/8:*", "10.0.0.0/8:*", "172.16.0.0/12:*", "192.168.0.0/16:*", "[::1]:*", "[fc00::/7]:*")
+"""What --allow-private opens; link-local addresses, where clouds keep their secrets, stay shut."""
+
 HELP = """Say what can be heard in each SOURCE: a file, an http(s) or data: URL, or - for standard input.
 
 The text goes to standard output as it is found; progress and complaints go to standard error. A source that
@@ -60,6 +63,7 @@ Exit status: 0 done, 1 failed, 2 wrong call, 3 some sources failed, 130 interrup
 @click.option("--max-minutes", type=click.FloatRange(min=0), metavar="N", help="Longest audio; 0 for none. [40]")
 @click.option("--speech-model", type=click.Path(path_type=Path), metavar="DIR", help="Another faster-whisper model.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processor threads. [2]")
+@click.option("--allow-private", is_flag=True, help="Fetch addresses of this machine and its private network too.")
 @click.option("--strict", is_flag=True, help="Fail when a listener breaks instead of going on without it.")
 @click.pass_context
 def command(ctx: click.Context, /, sources: tuple[str, ...], **flags: Any) -> None:
@@ -105,6 +109,8 @@ def _settings(flags: dict[str, Any]) -> dict[str, Any]:
         "scene": {k: v for k, v in scene.items() if v is not None},
         "limits": {k: v for k, v in limits.items() if v is not None},
     }
+    if flags["allow_private"]:
+        chosen["allow"] = PRIVATE
     if flags["offline"]:
         chosen["offline"] = True
     return {k: v for k, v in chosen.items() if v != {}}
@@ -136,15 +142,18 @@ async def _caption_all(wanted: Wanted, settings: Settings) -> int:
     paper = Paper(wanted.output)
     try:
         captioner = build(settings, bars.step)
+        # The models load while the first source is opened: a missing file is said at once.
+        starting = asyncio.ensure_future(captioner.start())
         try:
-            await captioner.start()
             shape = form(wanted.form, paper, settings.model, len(wanted.sources) > 1, wanted.evidence)
             failed = 0
             for name in wanted.sources:
                 shape.begin(name)
                 try:
-                    await _one(captioner, _source(name, settings.limits), name, shape, bars)
+                    await _one(captioner, starting, _source(name, settings.limits), name, shape, bars)
                 except EarwitnessError as error:
+                    if starting.done() and starting.exception() is error:
+                        raise
                     bars.clear()
                     shape.failed(error)
                     complain(name, error)
@@ -152,6 +161,7 @@ async def _caption_all(wanted: Wanted, settings: Settings) -> int:
             return _end(paper, wanted, failed)
         finally:
             bars.clear()
+            starting.cancel()
             await captioner.close()
     finally:
         paper.drop()
@@ -166,13 +176,16 @@ def _end(paper: Paper, wanted: Wanted, failed: int) -> int:
     return FAILED if failed == len(wanted.sources) else SOME_FAILED
 
 
-async def _one(captioner: Captioner, source: Source, name: str, shape: Form, bars: Bars) -> Caption:
+async def _one(
+    captioner: Captioner, starting: asyncio.Future[None], source: Source, name: str, shape: Form, bars: Bars
+) -> Caption:
     from earwitness.caption import Folder, Heard
 
     began = time.monotonic()
     folder = Folder()
     async with captioner.open(source) as clip:
         logging.getLogger(__name__).info("%s: %s", name, _facts(clip.facts))
+        await asyncio.shield(starting)
         async with aclosing(captioner.listen(clip)) as events:
             async for event in events:
                 folder.add(event)

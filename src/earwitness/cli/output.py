@@ -82,6 +82,7 @@ class Prose:
 
     def begin(self, name: str) -> None:
         self._notes.clear()
+        self._begun = False
         self._heading = f"==> {one_line(name)} <==\n" if self._several else ""
 
     def event(self, event: Event) -> None:
@@ -98,13 +99,14 @@ class Prose:
         self._ended = True
 
     def failed(self, _error: EarwitnessError) -> None:
-        if not self._heading:
+        if self._begun:
             self._paper.write("\n")
             self._ended = True
 
     def _lead(self) -> str:
         """The heading, once, when the first words come."""
         heading, self._heading = self._heading, ""
+        self._begun = True
         blank = "\n" if heading and self._ended else ""
         return blank + heading
 

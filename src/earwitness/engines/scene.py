@@ -59,11 +59,19 @@ class SceneEngine:
                 return
             self._state = "starting"
             try:
-                self._ears = await asyncio.to_thread(self._load)
+                self._ears = await self._in_own_thread(self._load)
             except BaseException:
                 self._state = "failed"
                 raise
             self._state = "ready"
+
+    async def _in_own_thread(self, work: Callable[[], Ears]) -> Ears:
+        """Not the loop's own pool, which would keep a program that gives up waiting for models."""
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="earwitness-start")
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
+        finally:
+            pool.shutdown(wait=False)
 
     def _load(self) -> Ears:
         from earwitness.scene.hear import Hearing, load_ears
