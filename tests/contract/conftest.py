@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import shutil
 import subprocess
@@ -10,19 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit.clients import Files, Served, files, served, tone
-from kit.echo import Echo
 
 from earwitness.server.options import ServerOptions
+from kit.calls import audio, chat
+from kit.clients import ALIAS, MODEL_NAME, Files, Served, data_url, files, served, tone
+from kit.echo import Echo
 
-KEY = "sk-any"
-ALIAS = "listener-alias"
-OPTIONS = ServerOptions(models=(ServerOptions().models[0], ALIAS), keep_alive_s=0.2)
-
-
-def data_url(audio: bytes) -> str:
-    """The form of the documentation."""
-    return "data:;base64," + base64.b64encode(audio).decode()
+OPTIONS = ServerOptions(models=(MODEL_NAME, ALIAS), keep_alive_s=0.2)
 
 
 @pytest.fixture(scope="session")
@@ -48,18 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def text(server: Served, wav: bytes) -> str:
     """What every client must get for the tone."""
-    import openai
-
-    client = openai.OpenAI(api_key=KEY, base_url=server.openai)
-    content = [{"type": "input_audio", "input_audio": {"data": data_url(wav)}}]
-    reply = client.chat.completions.create(
-        model=OPTIONS.models[0],
-        messages=[{"role": "user", "content": content}],  # type: ignore[list-item,misc]
-    )
-    answer = reply.choices[0].message.content
-    assert answer
+    answer = chat(server, audio(data_url(wav))).choices[0].message.content
+    assert isinstance(answer, str)
     assert "2.000 seconds" in answer
-    client.close()
     return answer
 
 

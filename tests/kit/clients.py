@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.server
 import io
 import math
@@ -31,6 +32,12 @@ from earwitness.server.options import MODEL, ServerOptions
 from kit.echo import Echo, Words
 
 MODEL_NAME = MODEL
+ALIAS = "listener-alias"
+
+
+def data_url(audio: bytes) -> str:
+    """The form of the documentation."""
+    return "data:;base64," + base64.b64encode(audio).decode()
 
 
 def tone(seconds: float = 2.0, rate: int = 16_000, hertz: float = 440.0) -> bytes:

@@ -12,7 +12,6 @@ from earwitness.clip import Clip
 from earwitness.engine import State
 from earwitness.errors import Failed
 
-
 TOKEN = re.compile(r" ?\w+| ?[^\s\w]+|\s+(?!\S)|\s")
 
 

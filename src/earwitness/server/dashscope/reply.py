@@ -115,7 +115,8 @@ def whole(call_id: str, ask: Ask, caption: Caption) -> Reply:
     """The answer that is not streamed."""
     extension = UNSET if ask.wanted is None else record.extension(caption, ask.wanted)
     choice = schema.Choice(caption.reason, schema.Message([schema.Text(caption.text)]))
-    return Reply(200, _encode(schema.Generation(schema.Output([choice], extension), _usage(caption.usage), call_id)))
+    body = schema.Generation(schema.Output([choice], extension), _usage(caption.usage), call_id)
+    return Reply(200, _encode(body), ask.headers)
 
 
 class Stream:

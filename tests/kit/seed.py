@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HEADINGS = {"Python": "python", "Node.js": "node", "curl": "curl", "Java": "java"}
-ENDS = {"響應結果", "DashScope", "OpenAI相容", "API參考", "傳入本地檔案(Base 64 編碼或檔案路徑)", "工作方式", "流式輸出"}
+ENDS = {
+    "響應結果",
+    "DashScope",
+    "OpenAI相容",
+    "API參考",
+    "傳入本地檔案(Base 64 編碼或檔案路徑)",
+    "工作方式",
+    "流式輸出",
+}
 FIRST = re.compile(r"^(import |from |curl |# =======)")
 CLOUD = "https://dashscope-intl.aliyuncs.com"
 
@@ -45,7 +53,7 @@ def programs(shared: Path) -> list[Program]:
 def _program(language: str, lines: list[str]) -> Program:
     begin = next(i for i, line in enumerate(lines) if FIRST.match(line))
     text = "\n".join(lines[begin:]).rstrip() + "\n"
-    protocol = "openai" if "compatible-mode" in text.replace("base_url，", "") and "input_audio" in text else "dashscope"
+    protocol = "openai" if "input_audio" in text else "dashscope"
     kind = "url"
     if re.search(r"stream=True|stream: true|\"stream\":true|SSE: enable|streamCall", text):
         kind = "stream"
