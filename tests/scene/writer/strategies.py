@@ -147,7 +147,9 @@ def voices(draw: st.DrawFn, speaker: str, start: float, end: float) -> Observati
 
 @st.composite
 def music(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
-    names = draw(st.lists(st.sampled_from(("piano", "violin_fiddle", "drum_kit", "bass_guitar")), max_size=3, unique=True))
+    names = draw(
+        st.lists(st.sampled_from(("piano", "violin_fiddle", "drum_kit", "bass_guitar")), max_size=3, unique=True)
+    )
     found: list[Observation] = [
         Music(
             span=draw(spans(start, end)),
@@ -181,10 +183,20 @@ def recordings(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
     ]  # fmt: skip
     kinds = [k for k in QUALITIES if not k.startswith(("one_side_", "level_", "background"))]
     for what in draw(st.lists(st.sampled_from(kinds), max_size=3, unique=True)):
-        found.append(Quality(what=what, amount=50.0, side="left", span=(start, end), score=draw(SCORES), listener="level"))
+        found.append(
+            Quality(what=what, amount=50.0, side="left", span=(start, end), score=draw(SCORES), listener="level")
+        )
     if draw(st.booleans()):
         room = draw(st.sampled_from((None, "dry", "small", "live", "hall", "cathedral")))
-        found.append(Space(room=room, snr_db=draw(st.sampled_from((None, 8.0, 40.0))), span=(start, end), score=draw(SCORES), listener="space"))
+        found.append(
+            Space(
+                room=room,
+                snr_db=draw(st.sampled_from((None, 8.0, 40.0))),
+                span=(start, end),
+                score=draw(SCORES),
+                listener="space",
+            )
+        )
     return found
 
 
@@ -202,7 +214,9 @@ def forms(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
             )
         ]  # fmt: skip
     form = draw(st.sampled_from(("pure", "dial", "busy", "ringback", "beeps")))
-    return [Tone(form=form, frequencies_hz=(440.0,), count=3, period_s=1.0, span=span, score=draw(SCORES), listener="sound")]
+    return [
+        Tone(form=form, frequencies_hz=(440.0,), count=3, period_s=1.0, span=span, score=draw(SCORES), listener="sound")
+    ]
 
 
 @st.composite

@@ -128,7 +128,10 @@ def strength(part: Part, concept: str) -> int:
 
 
 @quick
-@given(st.sampled_from(("bark", "rain", "siren", "hammer", "cuckoo", "thunder")), st.lists(st.floats(0.05, 0.99), min_size=2, max_size=2))
+@given(
+    st.sampled_from(("bark", "rain", "siren", "hammer", "cuckoo", "thunder")),
+    st.lists(st.floats(0.05, 0.99), min_size=2, max_size=2),
+)
 def test_doubt_is_monotone(concept: str, scores: list[float]) -> None:
     low, high = sorted(scores)
     made = [

@@ -11,6 +11,7 @@ from earwitness.scene.evidence.observation import Music, Observation, Pattern, S
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.content.memory import Memory, Running
+from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.messages import RANK, Certainty, Formed, Happening, Message, PatternKind, Side, Toned
 
 EDGE_S = 1.0
@@ -55,7 +56,7 @@ def climb(sound: Sound, sounds: Iterable[Sound]) -> tuple[str, Certainty] | None
         return None
     near = [s for s in sounds if s.concept in o and (overlap(s.span, sound.span) > 0 or s.span == sound.span)]
     for ancestor in list(o.ancestors(sound.concept))[1:]:
-        if ancestor.unsaid or ancestor.owner is not None:
+        if ancestor.unsaid or ancestor.owner is not None or lexicon().sounds[ancestor.key].unsaid:
             return None
         missing = 1.0
         for concept in sorted({s.concept for s in near if o.within(s.concept, ancestor.key)}):
@@ -68,11 +69,11 @@ def climb(sound: Sound, sounds: Iterable[Sound]) -> tuple[str, Certainty] | None
 
 def sayable(sound: Sound, part: Part) -> bool:
     """Whether sound events may tell it: speech belongs to the speech messages, music to the music messages."""
-    o = ontology()
-    if sound.concept not in o:
-        return True
+    o, worded = ontology(), lexicon().sounds.get(sound.concept)
+    if sound.concept not in o or worded is None:
+        return False
     concept = o[sound.concept]
-    if concept.unsaid or concept.owner in ("speech", "level"):
+    if worded.unsaid or concept.unsaid or concept.owner in ("speech", "level"):
         return False
     if concept.owner == "music":
         return not any(isinstance(m, Music) and overlap(m.span, sound.span) > 0 for m in part.observations)

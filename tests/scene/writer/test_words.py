@@ -1,0 +1,125 @@
+"""Coverage of words: every concept, instrument, language, fault, room and feeling has words that spell well."""
+
+from __future__ import annotations
+
+import pytest
+
+from earwitness.scene.evidence.observation import Pattern, Sound
+from earwitness.scene.evidence.part import Part
+from earwitness.scene.ontology.concepts import ontology
+from earwitness.scene.writer.lexicon import lexicon
+from earwitness.scene.writer.lexicon.grammar import article, ing, plural, third_person, times
+from earwitness.scene.writer.microplan import numbers, words
+from scene.writer.reading import lint, tell, words as bare_words
+from scene.writer.strategies import covered
+
+SAID = sorted(k for k, c in ontology().concepts.items() if not c.unsaid)
+
+
+def test_every_concept_has_words_or_says_why_not() -> None:
+    known = lexicon().sounds
+    assert [k for k in SAID if k not in known] == []
+    assert [k for k in known if k not in ontology().concepts] == []
+    assert [k for k, e in known.items() if not e.unsaid and ontology().concepts[k].unsaid] == []
+
+
+@pytest.mark.parametrize("score", [0.97, 0.97 - 0.25])
+@pytest.mark.parametrize("count", [1, 3])
+def test_every_concept_spells_well(score: float, count: int) -> None:
+    wrong: list[str] = []
+    for key in SAID:
+        events = tuple(
+            Sound(concept=key, span=(1.0 + 2 * i, 1.8 + 2 * i), score=score, listener="sound") for i in range(count)
+        )
+        pattern = Pattern(
+            of=key, form="regular", events=tuple(e.id for e in events), period_s=2.0, count=count, span=(1.0, 5.8),
+            score=0.9, listener="sound",
+        )  # fmt: skip
+        made = (*events, pattern) if count > 1 else events
+        told, summary = tell(12.0, (Part((0.0, 12.0), made, covered(0.0, 12.0), True),))
+        for sentence in (*(t.sentence.text for t in told), summary):
+            wrong += [f"{key}: {problem}: {sentence}" for problem in lint(sentence)]
+    assert wrong == []
+
+
+def test_sure_concepts_are_named() -> None:
+    unnamed = []
+    for key in SAID:
+        c = ontology()[key]
+        if c.owner in ("speech", "level") or c.container or c.family or lexicon().sounds[key].unsaid:
+            continue
+        event = Sound(concept=key, span=(1.0, 2.0), score=0.999, listener="sound")
+        said = bare_words(tell(6.0, (Part((0.0, 6.0), (event,), covered(0.0, 6.0), True),))[0]).casefold()
+        e = words.entry(key)
+        parts = [e.by or e.bymass or e.bymany] if e.clausal else [words.single(e).head]
+        if not all(p.casefold() in said for p in parts):
+            unnamed.append((key, said))
+    assert unnamed == []
+
+
+@pytest.mark.parametrize(
+    ("lemma", "goes", "going"),
+    [
+        ("go off", "goes off", "going off"),
+        ("run", "runs", "running"),
+        ("click & whistle", "clicks and whistles", "clicking and whistling"),
+        ("carry", "carries", "carrying"),
+        ("hiss", "hisses", "hissing"),
+        ("clear a throat", "clears a throat", "clearing a throat"),
+        ("beat", "beats", "beating"),
+        ("strike stone", "strikes stone", "striking stone"),
+    ],
+)
+def test_verbs(lemma: str, goes: str, going: str) -> None:
+    assert (third_person(lemma), ing(lemma)) == (goes, going)
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        ("owl", "an"),
+        ("ukulele", "a"),
+        ("hour", "an"),
+        ("one-note tune", "a"),
+        ("8-second clip", "an"),
+        ("11-second clip", "an"),
+        ("bell", "a"),
+        ("unhurried pace", "an"),
+    ],
+)
+def test_articles(head: str, expected: str) -> None:
+    assert article(head) == expected
+
+
+def test_plurals_and_counts() -> None:
+    assert [plural(w) for w in ("bark", "crash", "cry", "toy")] == ["barks", "crashes", "cries", "toys"]
+    assert [times(n) for n in (1, 2, 3, 14)] == ["once", "twice", "three times", "14 times"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.2, "a fraction of a second"), (0.5, "about half a second"), (1.0, "about one second"), (1.5, "about one and a half seconds"),
+        (6.1, "about six seconds"), (27.0, "about 27 seconds"), (150.0, "about two and a half minutes"), (2340.0, "about 39 minutes"),
+        (120.0, "about two minutes"), (95.0, "about one and a half minutes"),
+    ],
+)  # fmt: skip
+def test_lengths(seconds: float, expected: str) -> None:
+    assert numbers.length(seconds) == expected
+
+
+def test_times_and_periods() -> None:
+    assert numbers.at(0.1, True, 10) == "at the very start"
+    assert numbers.at(5.04, True, 10) == "at about 5 seconds"
+    assert numbers.at(5.3, True, 10) == "at about 5.3 seconds"
+    assert numbers.at(5.3, False, 10) == "at about 5.5 seconds"
+    assert numbers.since(65.2, False, 300) == "from about 1:05"
+    assert numbers.at_each((1.0, 2.5), True, 10) == "at about 1 and 2.5 seconds"
+    assert numbers.period(0.6) == "roughly every 0.6 seconds"
+    assert numbers.period(1.02) == "about once a second"
+    assert numbers.period(2.0) == "roughly every two seconds"
+
+
+def test_every_language_of_the_recogniser_has_a_name() -> None:
+    assert len(lexicon().languages) >= 100
+    assert all(name[0].isupper() for name in lexicon().languages.values())
