@@ -10,7 +10,7 @@ from earwitness.weights.made import RECIPES, recipe
 from earwitness.weights.store import Store
 
 MODELS = list(catalog().values())
-PACKAGED = [(m, s) for m in MODELS for s in m.sources if s.kind == "package"]
+PACKAGED = [(m, s) for m in MODELS for s in m.sources if s.packages]
 
 
 def sound(facts: FileFacts) -> bool:

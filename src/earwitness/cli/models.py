@@ -9,6 +9,7 @@ import click
 
 from earwitness import assemble, settings
 from earwitness.cli.progress import Bars
+from earwitness.errors import WeightsError
 from earwitness.weights.catalog import Model
 from earwitness.weights.progress import silent
 from earwitness.weights.store import Store
@@ -65,7 +66,7 @@ def list_models(as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "everything", is_flag=True, help="Optional models too.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-def pull(names: tuple[str, ...], everything: bool, quiet: bool) -> None:
+def pull(names: tuple[str, ...], everything: bool, quiet: bool) -> int:
     """Fetches models that are not here; without NAME all that captions need.
 
     What is here already is checked quickly and left alone. Afterwards everything works without a network.
@@ -76,15 +77,20 @@ def pull(names: tuple[str, ...], everything: bool, quiet: bool) -> None:
     missing = models.missing(wanted)
     if missing and not quiet:
         click.echo(announcement(missing, models), err=True)
+    failed = False
     try:
         for m in missing:
-            path = models.path(m.name)
+            try:
+                told = f"{m.name}: {models.path(m.name)}"
+            except WeightsError as error:  # the others may still be had
+                told, failed = f"earwitness: {error.message}", True
             with bars.aside():
-                click.echo(f"{m.name}: {path}", err=True)
+                click.echo(told, err=True)
     finally:
         bars.clear()
     if not missing and not quiet:
         click.echo(f"Nothing to fetch: {', '.join(wanted)} {'is' if len(wanted) == 1 else 'are'} here.", err=True)
+    return FAILED if failed else 0
 
 
 @command.command()

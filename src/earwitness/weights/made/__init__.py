@@ -11,7 +11,7 @@ import importlib
 from pathlib import Path
 from typing import Protocol, cast
 
-RECIPES = ("yamnet", "musicnn", "resemblyzer")
+RECIPES = ("yamnet", "musicnn", "resemblyzer", "profanity")
 
 
 class Recipe(Protocol):
