@@ -82,20 +82,25 @@ class Element:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening(Message):
-    """Length in seconds and what the clip (or its first part) consists of, in order of first appearance."""
+    """Length in seconds and what the clip (or its first part) consists of, in order of first appearance.
+
+    lead: it consists of one thing that is told next, so that both make one sentence.
+    """
 
     seconds: float
     elements: tuple[Element, ...] = ()
     silent: Literal["", "silent", "faint", "noise"] = ""
     whole: bool = True
     more: int = 0
+    lead: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening(Message):
     """A sound event or a series of them. times: starts in seconds, those worth telling; running: it goes on
     beyond the part; closes: a sound told earlier ends now; again: this concept has been told in an earlier part;
-    over: concepts that run beneath it."""
+    asserted: the concept that may be said, `concept` or what lies above it; lasting: long enough for its end to be
+    told; sole: nothing else is told of the clip."""
 
     concept: str
     form: PatternKind = "once"
@@ -111,7 +116,8 @@ class Happening(Message):
     closes: bool = False
     again: bool = False
     asserted: str = ""
-    also: tuple[str, ...] = ()
+    lasting: bool = False
+    sole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

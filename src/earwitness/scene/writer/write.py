@@ -51,6 +51,8 @@ class Teller:
         messages, last = content.closing(self._evidence, self._memory)
         outline = document.plan(consistent(messages, self._said), self._evidence.facts.seconds, self._parts <= 1, True)
         told = tuple(self._write(outline))
+        if told and self._parts == 1 and outline[0].role == "place":
+            told = (Told(told[0].sentence, False), *told[1:])
         return told, self._summary(last)
 
     def _write(self, outline: document.Outline) -> Iterator[Told]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content import meaning, music, overview, setting, sounds, speech
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.messages import Message
+
+SUMMED_S = 25.0
+"""A clip of one thing is summed up from this length on; one of several things always."""
 
 __all__ = ["Memory", "closing", "determine"]
 
@@ -19,6 +24,8 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
     music_told = music.playing(part, memory)
     spoken = speech.speaking(evidence, part, named, memory)
     silent = setting.quiet(part)
+    if part.last and first and len(named) == 1 and not formed and not music_told and not spoken:
+        named = [replace(named[0], sole=True)]
     elements = overview.elements([*named, *formed, *music_told, *spoken], memory)
     if first:
         memory.quiet = silent
@@ -43,6 +50,7 @@ def closing(evidence: Evidence, memory: Memory) -> tuple[tuple[Message, ...], Me
         told.append(missing)
     if place := meaning.place(evidence, memory):
         told.append(place)
-    if evidence.facts.seconds >= 4.0 and (end := overview.closing(evidence, memory, silent, summary=False)):  # type: ignore[arg-type]
+    worth = len(memory.elements) > 1 or evidence.facts.seconds >= SUMMED_S
+    if worth and (end := overview.closing(evidence, memory, silent, summary=False)):  # type: ignore[arg-type]
         told.append(end)
     return tuple(told), overview.closing(evidence, memory, silent, summary=True)  # type: ignore[arg-type]

@@ -54,7 +54,7 @@ def elements(messages: list[Message], memory: Memory) -> list[tuple[Element, tup
 
 
 def _element(m: Message) -> Element | None:
-    if isinstance(m, Happening) and not m.closes and not m.again and RANK[m.certainty] >= 1:
+    if isinstance(m, Happening) and not m.closes and not m.again:
         return Element(
             what="sound", certainty=m.certainty, concept=m.asserted, form=m.form, count=m.count, start=m.start
         )
@@ -99,6 +99,7 @@ def opening(
     return Opening(
         because=because or ids or fallback, salience=1.0, span=part.span, seconds=evidence.facts.seconds,
         elements=chosen, silent=silent if silent == "noise" or not chosen else "", whole=part.last, more=more,
+        lead=part.last and len(chosen) == 1 and not more and silent != "noise",
     )  # fmt: skip
 
 

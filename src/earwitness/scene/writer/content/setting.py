@@ -11,8 +11,11 @@ from earwitness.scene.writer.messages import Caution, Message, Recording, Settin
 SCENES = ("silence", "near_silence", "noise_white", "noise_pink", "noise_brown")
 """Qualities that are what the clip consists of: the opening tells them."""
 
-DULL = ("mono", "stereo", "dual_mono", "lossy_cut")
-"""True and rarely of use to a reader: told last, and only where there is room."""
+DULL = ("mono", "stereo", "dual_mono")
+"""True and of no use to a reader: not told."""
+
+LOSSY_HZ = 15_000.0
+"""A cut above this is not heard and not told."""
 
 QUIET_LUFS = -42.0
 LOUD_LUFS = -9.0
@@ -69,9 +72,10 @@ def recording(part: Part, memory: Memory) -> list[Message]:
         if not isinstance(q, Quality) or q.what == "one_side" or q.what in skipped:
             continue
         level = certainty_of(q)
-        if level is None or not memory.first(f"quality:{q.what}"):
+        inaudible = q.what == "lossy_cut" and (q.amount or 0.0) > LOSSY_HZ
+        if level is None or q.what in DULL or inaudible or not memory.first(f"quality:{q.what}"):
             continue
-        salience = 0.25 if q.what in DULL else 0.5 if q.what == "clean" else 0.7
+        salience = 0.5 if q.what == "clean" else 0.7
         told.append(
             Recording(because=(q.id,), certainty=level, salience=salience, what=q.what, amount=q.amount, side=q.side)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
@@ -114,11 +115,27 @@ def _superseded(concept: str, levels: dict[str, tuple[Certainty, str]]) -> bool:
     return False
 
 
+def _alone(sounds: list[Sound]) -> dict[str, tuple[Certainty, str]]:
+    """Where nothing can be asserted: the best guess, as a guess."""
+    best = max(sounds, key=lambda s: (s.score, -s.start, s.concept), default=None)
+    if best is None or certainty_of(best) != "possible":
+        return {}
+    return {best.concept: ("possible", best.concept)}
+
+
+def _something_told(part: Part) -> bool:
+    return any(
+        isinstance(o, Utterance | Music | Tone | Shape) and certainty_of(o) is not None for o in part.observations
+    )
+
+
 def groups(part: Part) -> tuple[Group, ...]:
     """The part's sound events by concept, in order of their first start."""
     sounds = [o for o in part.observations if isinstance(o, Sound) and sayable(o, part)]
     patterns = {p.of: p for p in part.observations if isinstance(p, Pattern)}
     levels = _levels(sounds)
+    if not levels and not _something_told(part):
+        levels = _alone(sounds)
     found = []
     for concept in sorted(levels):
         if _superseded(concept, levels):
@@ -136,6 +153,12 @@ def _form(group: Group) -> tuple[PatternKind, int | None, float | None]:
     return pattern.form, pattern.count, pattern.period_s
 
 
+def _flowing(concept: str) -> bool:
+    """Whether a sound has no single occurrences that people would count."""
+    o = ontology()
+    return concept in o and o[concept].kind in ("steady", "ambience")
+
+
 def _side(events: tuple[Sound, ...]) -> Side | None:
     sides = {e.side for e in events}
     side = next(iter(sides)) if len(sides) == 1 else None
@@ -151,10 +174,17 @@ def happening(group: Group, part: Part) -> Happening:
     throughout = length > 0 and covered / length >= THROUGHOUT
     if form in ("regular", "irregular", "intermittent", "several") and length > 0:
         throughout = (span[1] - span[0]) / length >= THROUGHOUT
-    if form == "once" and count is None and covered > 6.0 and not throughout:
+    o = ontology()
+    sustained = group.asserted in o and o[group.asserted].kind != "impulsive"
+    if form == "once" and covered > 6.0 and not throughout and sustained:
         form = "continuous"
+    if form == "continuous" and not sustained and len(group.events) == 1:
+        form = "once"
+    if form == "several" and _flowing(group.asserted):
+        form, count = "intermittent", None
     starts = tuple(e.start for e in group.events)
-    times = starts if form == "several" and len(starts) <= 4 else starts[:1]
+    apart = min((b - a for a, b in pairwise(starts)), default=0.0)
+    times = starts if form == "several" and len(starts) <= 4 and apart >= 1.0 else starts[:1]
     background = all(e.background for e in group.events)
     prominence = max((e.prominence_db or 0.0) for e in group.events)
     salience = (
@@ -172,6 +202,7 @@ def happening(group: Group, part: Part) -> Happening:
         period_s=period,
         times=times,
         exact=all(e.snapped for e in group.events),
+        lasting=form in ("once", "continuous") and sustained and covered >= 2.0,
         side=_side(group.events),
         background=background,
         throughout=throughout,

@@ -86,6 +86,9 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
     paragraphs = [Paragraph("overview", tuple(by_role["overview"]))] if "overview" in by_role else []
     paragraphs += [Paragraph(r, tuple(by_role[r])) for r in happening]
     rest = [m for r in ("meaning", "place", "recording") for m in by_role.get(r, [])]
+    if len(paragraphs) > 1 and any(isinstance(m, Opening) and m.lead for m in paragraphs[0].messages):
+        lead, following = paragraphs[0], paragraphs[1]
+        paragraphs[:2] = [Paragraph(following.role, lead.messages + following.messages)]
     if rest:
         paragraphs.append(Paragraph("place", tuple(_spoken_first(rest))))
     if "summary" in by_role:

@@ -30,7 +30,9 @@ def aggregate(clauses: tuple[Clause, ...]) -> tuple[Line, ...]:
     """The lines of a paragraph."""
     lines: list[Line] = []
     for clause in clauses:
-        if lines and _same_subject(lines[-1], clause):
+        if lines and lines[-1].clauses[0].stem == "lead" and len(lines[-1].clauses) == 1:
+            lines[-1] = Line((*lines[-1].clauses, clause), (", ",))
+        elif lines and _same_subject(lines[-1], clause):
             lines[-1] = _joined(lines[-1], clause)
         else:
             lines.append(Line((clause,)))

@@ -31,7 +31,8 @@ def people(persons: tuple[Person, ...], languages: tuple[str, ...]) -> str:
     speaking = f"speaking {_names(languages)}" if _names(languages) else "speaking"
     heads = [description(p) for p in persons]
     if len(persons) == 1:
-        return f"{spelled(Noun(heads[0]))} {speaking}"
+        head = "voice" if heads[0] == "speaker" else heads[0]
+        return f"{spelled(Noun(head))} {speaking}"
     if len(persons) == 2 and len(set(heads)) == 2 and "speaker" not in heads:
         both = " and ".join(spelled(Noun(h)) for h in heads)
         return f"two speakers, {both}, {speaking}"
@@ -74,7 +75,13 @@ def element(e: Element) -> str:
         text = spelled(tone_noun(e.concept, e.frequencies, ""))
     else:
         text = sound(e)
-    return text if e.certainty == "sure" else f"what sounds like {text}"
+    return text
+
+
+def hedged(e: Element) -> str:
+    """One thing with its hedge."""
+    text = element(e)
+    return {"sure": text, "likely": f"what sounds like {text}", "possible": f"what may be {text}"}[e.certainty]
 
 
 def _list(texts: list[str]) -> str:
@@ -83,12 +90,20 @@ def _list(texts: list[str]) -> str:
 
 def listed(elements: tuple[Element, ...]) -> Items:
     """The elements as a list, each once, in their order."""
-    return Items(tuple(Fixed(t) for t in dict.fromkeys(element(e) for e in elements)))
+    told: dict[str, None] = {}
+    before = "sure"
+    for e in elements:
+        again = e.certainty == before and e.certainty != "sure"
+        told[element(e) if again else hedged(e)] = None
+        before = e.certainty
+    return Items(tuple(Fixed(t) for t in told))
 
 
 def opening(m: Opening, w: Wording) -> list[Clause]:
     """The first sentence."""
     length = numbers.length(m.seconds)
+    if m.lead:
+        return [w.clause("opening.lead", m, {"length": length}, "lead")]
     if m.elements and m.silent != "noise":
         key = "opening.whole" if m.whole else "opening.begin"
         return [w.clause(key, m, {"length": length, "elements": listed(m.elements)}, "opening")]

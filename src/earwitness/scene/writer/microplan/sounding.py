@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import Entry, lexicon
 from earwitness.scene.writer.lexicon.grammar import ing, number
 from earwitness.scene.writer.messages import Formed, Happening, Toned
@@ -24,6 +25,10 @@ TEXTURES = {
     "pulses": "pulsing sound",
     "sweep": "sweeping sound",
 }
+
+
+SOLE_S = 1.0
+"""The start of the only sound is told from here on."""
 
 
 def rhythm(m: Happening, w: Wording) -> str:
@@ -50,11 +55,15 @@ def rhythm(m: Happening, w: Wording) -> str:
 def when(m: Happening, w: Wording) -> str:
     """Where in the clip, if that helps: not for what lasts throughout."""
     if m.throughout and m.start < numbers.START_S * 2:
-        return (
-            "" if m.form == "continuous" else "throughout" if m.form in ("regular", "irregular", "intermittent") else ""
-        )
+        return "throughout" if m.form in ("regular", "irregular", "intermittent") else ""
+    if m.sole and m.start < SOLE_S:
+        return ""
     if len(m.times) > 1:
         return numbers.at_each(m.times, m.exact, w.clip_s)
+    if m.lasting and m.span and not m.running:
+        end = numbers.moment(m.span[1], m.exact, w.clip_s)
+        stays = m.span[1] >= w.clip_s - 0.75
+        return numbers.since(m.start, m.exact, w.clip_s) + ("" if stays else f" until about {end}")
     if m.form in ("continuous", "regular", "irregular", "intermittent", "approaching", "swelling") or m.running:
         return numbers.since(m.start, m.exact, w.clip_s)
     return numbers.at(m.start, m.exact, w.clip_s)
@@ -89,6 +98,11 @@ def happening(m: Happening, w: Wording) -> Clause:
     stem = f"sound:{m.asserted}"
     if m.certainty == "sure" and m.again:
         return w.clause("happening.again", m, {**slots, "known": words.known(e), "subject": words.known(e)}, stem)
+    if m.certainty == "possible":
+        noun = words.in_scene(e)
+        other = "animal" if ontology().within(m.asserted, "animal") else ""
+        slots |= {"subject": noun, "other": f" or another {other}" if other else ""}
+        return w.clause("happening.possible", m, slots, stem)
     if m.certainty != "sure":
         noun = words.in_scene(e) if m.form == "once" else noun_of(m, e)
         return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": noun}, stem)
@@ -118,7 +132,7 @@ def formed(m: Formed, w: Wording) -> Clause:
     subject = shape_noun(m.texture, m.region, m.contour, m.count)
     if m.frequency_hz is not None and m.count == 1:
         subject = Noun(f"{subject.head} at about {numbers.hertz(m.frequency_hz)}")
-    place = "" if m.throughout else numbers.at(m.start, True, w.clip_s)
+    place = "" if m.throughout or m.start < SOLE_S else numbers.at(m.start, True, w.clip_s)
     return w.clause(
         "formed.first",
         m,
@@ -161,6 +175,11 @@ def toned(m: Toned, w: Wording) -> Clause:
     return w.clause(
         "toned.first",
         m,
-        {"subject": tone_noun(m.form, m.frequencies_hz, m.digits), "how": ", ".join(how), "when": place},
+        {
+            "subject": tone_noun(m.form, m.frequencies_hz, m.digits),
+            "verb": Verb("sound"),
+            "how": ", ".join(how),
+            "when": place,
+        },
         f"tone:{m.form}",
     )
