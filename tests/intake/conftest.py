@@ -6,17 +6,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from earwitness.clip import Clip
 from earwitness.intake import Intake
 from earwitness.source import InlineSource, PathSource
 
 
-@pytest.fixture
-async def intake(tmp_path: Path) -> AsyncIterator[Intake]:
-    """An intake whose temporary folder must be empty again at the end."""
-    folder = tmp_path / "spool"
-    folder.mkdir()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def intake(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Intake]:
+    """An intake for the module's tests, whose temporary folder must be empty again at the end."""
+    folder = tmp_path_factory.mktemp("spool")
     opened = Intake(folder=folder)
     yield opened
     await opened.close()
@@ -26,7 +26,7 @@ async def intake(tmp_path: Path) -> AsyncIterator[Intake]:
 Opened = Callable[[Path | bytes], Awaitable[Clip]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def opened(intake: Intake) -> Opened:
     """Opens a path or bytes and gives the clip (its PCM stays mapped after its files are gone)."""
 

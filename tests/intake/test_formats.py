@@ -10,6 +10,7 @@ import pytest
 from earwitness.clip import RATE, Clip
 from kit.sounds import FORMATS, Format, encode, sweep, tone
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 DATA = Path(__file__).parents[1] / "data"
 TONES = sorted(path for path in DATA.glob("tone_*"))
 CODECS = {
@@ -33,7 +34,7 @@ def loudest_hertz(clip: Clip) -> float:
     return float(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax() * RATE / len(samples))
 
 
-def test_all_formats_have_a_file() -> None:
+async def test_all_formats_have_a_file() -> None:
     assert {f"tone_{name}.{form.ending}" for name, form in FORMATS.items()} <= {path.name for path in TONES}
 
 

@@ -82,6 +82,7 @@ def test_any_text_is_judged_without_a_crash(text: str) -> None:
             continue
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_base64_becomes_a_clip(intake: Intake) -> None:
     data = wav_bytes(tone(440, 1.0))
     async with intake.open_clip(InlineSource(base64.b64encode(data).decode())) as clip:

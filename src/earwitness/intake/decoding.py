@@ -124,6 +124,7 @@ class Decoding:
         }
         self._judge_length(declared, self.samples / rate)
         self._judge_riff()
+        self._judge_ogg()
         return facts | {"problems": sorted(self.problems), "profile": meter.finish()}
 
     def _decoder(self, context: Any) -> Any:
@@ -196,7 +197,9 @@ class Decoding:
                     raise Refusal("decode_failed", "the audio changes its format over and over")
                 convert[own] = av.AudioResampler(format=shape[0], layout=shape[1], rate=shape[2])
             frame.pts = None
-            yield from convert[own].resample(frame)
+            for part in convert[own].resample(frame):
+                part.time_base = first.time_base
+                yield part
 
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
         in_a_row = last_bad = 0
@@ -271,7 +274,9 @@ class Decoding:
     def _declared(self, container: Any, stream: Any) -> float | None:
         """The duration in seconds that the header promises, where a header does so; else `None`."""
         name = container.format.name
-        if name not in ("wav", "w64", "flac", "aiff", "caf", "asf", "mp3") and not name.startswith(("mov", "matroska")):
+        if name not in ("wav", "w64", "flac", "aiff", "au", "caf", "asf", "mp3", "wv") and not name.startswith(
+            ("mov", "matroska")
+        ):
             return None
         if name == "mp3" and not self._has_xing():
             return None
@@ -296,6 +301,17 @@ class Decoding:
         elif declared < seconds - slack:
             self.problems.add("size_mismatch")
 
+    def _judge_ogg(self) -> None:
+        """An Ogg file whose last page does not say that it is the last, or is cut."""
+        fd = self.source.fileno()
+        if os.pread(fd, 4, 0) != b"OggS":
+            return
+        tail = os.pread(fd, 65_536, max(0, self.size - 65_536))
+        page = tail[tail.rfind(b"OggS") :]
+        body = sum(page[27 : 27 + page[26]]) + 27 + page[26] if len(page) > 27 else 0
+        if not page.startswith(b"OggS") or len(page) < 28 or not page[5] & 4 or len(page) < body:
+            self.problems.add("truncated")
+
     def _judge_riff(self) -> None:
         """A WAV whose sizes contradict the file."""
         fd = self.source.fileno()
@@ -310,11 +326,11 @@ class Decoding:
             size = int.from_bytes(chunk[4:8], "little")
             if chunk[:4] == b"data":
                 rest = self.size - at - 8
-                if size > rest:
-                    self.problems.add("size_mismatch" if size >= 0xFFFFFF00 else "truncated")
-                elif size == 0 and rest:
+                if size >= 0xFFFFFF00 or (size == 0 and rest):  # written to a pipe, or never finished
                     self.problems.discard("truncated")
                     self.problems.add("size_mismatch")
+                elif size > rest:
+                    self.problems.add("truncated")
                 return
             at += 8 + size + (size & 1)
 
