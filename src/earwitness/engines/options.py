@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -47,3 +47,36 @@ class QwenOptions:
 
     threads: Annotated[int, Ge(1)] = 2
     """Processor threads where the device is `cpu`. Default 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamOptions:
+    """Options of another server as the engine."""
+
+    urls: tuple[str, ...] = ()
+    """Base addresses that end in /v1, one a replica, such as http://127.0.0.1:8001/v1."""
+
+    dialect: str = "openai"
+    """How the server takes audio: openai (vLLM, SGLang, llama-server), audio_url, or dashscope (the cloud's compatible
+    mode, another Earwitness). `earwitness doctor --upstream URL` finds it. Default openai."""
+
+    model: str = "qwen3-omni-30b-a3b-captioner"
+    """The model's name there."""
+
+    api_key: str = field(default="none", repr=False)
+    """The key there; sent to the addresses above and nowhere else."""
+
+    connect_timeout_s: float = 5.0
+    """Seconds to connect. Default 5."""
+
+    read_timeout_s: float = 280.0
+    """Longest silence of the server, in seconds; the first word of 40 minutes may take long. Default 280."""
+
+    connections: int = 64
+    """Connections at once, all replicas together. Default 64."""
+
+    health_every_s: float = 10.0
+    """Seconds between looks at replicas that were found sick. Default 10."""
+
+    longest_s: float = 2400.0
+    """Longest clip the server takes in one pass, in seconds; longer ones are refused with a sentence. Default 2400."""

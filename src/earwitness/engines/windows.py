@@ -1,0 +1,174 @@
+"""A model engine, applied window by window to long audio, then one account in which each window stands under its time.
+
+Never automatic behind the API; the command line and bulk ask for it above 60 s. Windows are cut at the quietest 200 ms
+between 18 and 30 s, so that a sound at a border is neither lost nor told twice as far as cutting at pauses can prevent
+it. Removing a window's closing summary and repeated sentences is surgery on a model's claims, not a check of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from earwitness.caption import Delta, EngineInfo, Event, Finish, Folder, Json, Options, Reason, Usage
+from earwitness.clip import RATE, Clip
+from earwitness.engine import Engine, State
+from earwitness.errors import Failed
+
+FROM_S = 60.0
+"""Shorter clips are heard in one pass whatever was asked."""
+LEAST_S, MOST_S = 18.0, 30.0
+TARGET_S = 25.0
+LAST_S = 5.0
+"""A last window shorter than this joins its neighbour, if together they stay within `MOST_S`; else it is heard alone."""
+QUIET = RATE // 5
+SILENT = 3
+"""Largest sample (of 32,768) of a window that counts as digital silence."""
+CLOSING = re.compile(r"^(In summary|In conclusion|Overall|To summari[sz]e|In short)\b", re.IGNORECASE)
+WORD = re.compile(r"\w+")
+ALIKE = 0.8
+"""Share of words that makes a sentence a repetition of one in the window before."""
+
+Span = tuple[float, float]
+
+
+def spans(clip: Clip) -> list[Span]:
+    """Windows that tile the clip, in seconds; where they end depends on the samples alone."""
+    ends = [0]
+    while len(clip.pcm) - ends[-1] > MOST_S * RATE:
+        ends.append(ends[-1] + _cut(clip.pcm[ends[-1] : ends[-1] + round(MOST_S * RATE)]))
+    if len(ends) > 1 and len(clip.pcm) - ends[-1] < LAST_S * RATE and len(clip.pcm) - ends[-2] <= MOST_S * RATE:
+        ends.pop()
+    ends.append(len(clip.pcm))
+    return [(a / RATE, b / RATE) for a, b in zip(ends, ends[1:], strict=False)]
+
+
+def _cut(pcm: np.ndarray) -> int:
+    """The middle of the quietest 200 ms between 18 and 30 s; of equally quiet ones the nearest to 25 s."""
+    start = round(LEAST_S * RATE)
+    blocks = pcm[start : start + (len(pcm) - start) // QUIET * QUIET].reshape(-1, QUIET).astype(np.float64)
+    level = np.round(10 * np.log10(np.mean(blocks**2, axis=1) + 1.0))
+    middles = start + QUIET // 2 + QUIET * np.arange(len(level))
+    order = np.lexsort((np.abs(middles - round(TARGET_S * RATE)), level))
+    return int(middles[order[0]])
+
+
+def piece_of(clip: Clip, span: Span) -> Clip:
+    """The window as a clip of its own."""
+    pcm = clip.pcm[round(span[0] * RATE) : round(span[1] * RATE)]
+    return replace(clip, pcm=pcm, facts=replace(clip.facts, seconds=round(len(pcm) / RATE, 3)))
+
+
+def clock(seconds: float) -> str:
+    """`4:05`, `1:02:03`."""
+    whole = int(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+@dataclass(slots=True)
+class Account:
+    """Joins the windows' texts; keeps the sentences of the last window to see repetitions."""
+
+    before: tuple[frozenset[str], ...] = ()
+
+    def told(self, span: Span, text: str, *, last: bool) -> str:
+        """What is said of one window: its time, and its sentences without summary and repetition."""
+        kept, sets = [], []
+        for sentence in sentences(text):
+            words = frozenset(w.casefold() for w in WORD.findall(sentence))
+            quoted = "“" in sentence or '"' in sentence
+            if CLOSING.match(sentence) and not last:
+                continue
+            sets.append(words)
+            if quoted or not any(_alike(words, old) for old in self.before):
+                kept.append(sentence)
+        self.before = tuple(sets)
+        body = " ".join(kept) if kept else f"The same continues until {clock(span[1])}."
+        return f"{clock(span[0])}–{clock(span[1])}: {body}"
+
+
+def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
+    return bool(a) and len(a & b) >= ALIKE * max(len(a), len(b))
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Sentences of a model's text; quotation marks stay with theirs."""
+    for part in re.split(r"(?<=[.!?])(?<!\bMr\.)(?<!\bDr\.)[”\"']?\s+(?=[A-Z“\"(])", text.strip()):
+        if part:
+            yield part
+
+
+class Windowed:
+    """An engine that hears long clips in windows where the caller asked for it, `at_once` of them side by side."""
+
+    def __init__(self, engine: Engine, at_once: int = 1) -> None:
+        self._engine = engine
+        self._at_once = max(1, at_once)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._engine.info
+
+    def state(self) -> State:
+        return self._engine.state()
+
+    async def start(self) -> None:
+        """Starts the engine. Raises what it raises."""
+        await self._engine.start()
+
+    async def close(self) -> None:
+        await self._engine.close()
+
+    async def listen(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
+        """One pass, or windows told in order as they are finished. Raises what the engine raises."""
+        if not options.windows or clip.seconds <= FROM_S:
+            async with aclosing(self._engine.listen(clip, options)) as events:
+                async for event in events:
+                    yield event
+            return
+        async with aclosing(self._in_windows(clip, options)) as events:
+            async for event in events:
+                yield event
+
+    async def _in_windows(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
+        windows = spans(clip)
+        share = None if options.max_tokens is None else max(16, options.max_tokens // len(windows))
+        own = replace(options, windows=False, max_tokens=share, stop=())
+        gate = asyncio.Semaphore(self._at_once)
+        tasks = [asyncio.create_task(self._hear(clip, span, own, gate)) for span in windows]
+        account, total, known = Account(), 0, True
+        reason: Reason = "stop"
+        try:
+            for i, (span, task) in enumerate(zip(windows, tasks, strict=True)):
+                text, finish = await task
+                said = account.told(span, text, last=i == len(windows) - 1)
+                yield Delta(said if i == 0 else f"\n\n{said}", span=span, sentence=said)
+                known = known and (finish is None or finish.counted is not None)
+                total += finish.counted.completion_tokens if finish is not None and finish.counted is not None else 0
+                reason = "length" if finish is not None and finish.reason == "length" else reason
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        facts: dict[str, Json] = {"windows": len(windows)}
+        yield Finish(reason, self.info, counted=Usage(0, 0, total) if known else None, facts=facts)
+
+    async def _hear(
+        self, clip: Clip, span: Span, options: Options, gate: asyncio.Semaphore
+    ) -> tuple[str, Finish | None]:
+        piece = piece_of(clip, span)
+        if int(np.abs(piece.pcm.astype(np.int32)).max(initial=0)) <= SILENT:
+            return "Nothing can be heard.", None
+        async with gate, aclosing(self._engine.listen(piece, options)) as events:
+            folder = Folder()
+            async for event in events:
+                folder.add(event)
+                if isinstance(event, Finish):
+                    return folder.text, event
+        raise Failed("The engine ended its account without finishing it.")
