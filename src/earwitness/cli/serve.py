@@ -72,7 +72,8 @@ def serve(chosen: settings.Settings, quiet: bool) -> None:
         level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
     bars = Bars(sys.stderr.isatty())
-    exchange = Exchange(assemble.build(chosen, bars.step), keys, options)
+    uploads = assemble.uploads(chosen)
+    exchange = Exchange(assemble.build(chosen, bars.step, uploads), keys, options, uploads)
     port = sock.getsockname()[1]
 
     def ready() -> None:

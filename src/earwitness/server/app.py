@@ -40,7 +40,7 @@ def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
             expose_headers=["x-request-id", "x-earwitness-engine", "x-earwitness-ignored"],
         )
         middleware.append(cors)
-    return Starlette(
+    app = Starlette(
         routes=[
             *openai_routes.routes(exchange),
             *dashscope_routes.routes(exchange),
@@ -51,6 +51,8 @@ def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
         middleware=middleware,
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
+    app.router.redirect_slashes = False  # a redirect would make clients send a large body twice
+    return app
 
 
 class Frame:
