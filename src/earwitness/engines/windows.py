@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +26,7 @@ FROM_S = 60.0
 LEAST_S, MOST_S = 18.0, 30.0
 TARGET_S = 25.0
 LAST_S = 5.0
-"""A last window shorter than this joins its neighbour, if together they stay within `MOST_S`; else it is heard alone."""
+"""A last window shorter than this joins its neighbour if together they stay within `MOST_S`."""
 QUIET = RATE // 5
 SILENT = 3
 """Largest sample (of 32,768) of a window that counts as digital silence."""
@@ -45,7 +46,7 @@ def spans(clip: Clip) -> list[Span]:
     if len(ends) > 1 and len(clip.pcm) - ends[-1] < LAST_S * RATE and len(clip.pcm) - ends[-2] <= MOST_S * RATE:
         ends.pop()
     ends.append(len(clip.pcm))
-    return [(a / RATE, b / RATE) for a, b in zip(ends, ends[1:], strict=False)]
+    return [(a / RATE, b / RATE) for a, b in pairwise(ends)]
 
 
 def _cut(pcm: np.ndarray) -> int:
