@@ -9,6 +9,7 @@ Everything is imported when it is first used: `import earwitness` loads neither 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     )
 
     Given = str | Path | bytes | Clip
+
+# onnxruntime (1.32) otherwise reports its use over the network and leaves a file in the temporary folder.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _LAZY = {
     **dict.fromkeys(
