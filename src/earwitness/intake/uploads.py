@@ -147,13 +147,26 @@ class Uploads:
             raise NotAllowed("A file of this name was put already.", code="exists")
         new = self._folder / "new" / secrets.token_hex(16)
         try:
-            new.mkdir(mode=0o700)
-            with BoundedFile(new / "audio", permit.file_bytes - 1) as file:
+            with BoundedFile(self._made(new) / "audio", permit.file_bytes - 1) as file:
                 yield file
             self._room(permit.owner, file.size)
             name = permit.key.rpartition("/")[2]
             about: dict[str, Any] = {"owner": permit.owner, "name": name, "sha256": file.sha256}
             about |= {"put": self._clock(), "size": file.size}
+            self._keep(new, place, about)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _made(self, folder: Path) -> Path:
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise spool_failed(error) from error
+        return folder
+
+    def _keep(self, new: Path, place: Path, about: dict[str, Any]) -> None:
+        """Makes a written upload one that can be opened, in one step."""
+        try:
             (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
             place.parent.mkdir(exist_ok=True, mode=0o700)
             new.rename(place)
@@ -161,8 +174,6 @@ class Uploads:
             if place.exists():
                 raise NotAllowed("A file of this name was put already.", code="exists") from error
             raise spool_failed(error) from error
-        finally:
-            shutil.rmtree(new, ignore_errors=True)
 
     def _room(self, owner: str, size: int) -> None:
         used = 0
