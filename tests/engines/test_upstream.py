@@ -1,0 +1,267 @@
+"""The engine `upstream` against servers on loopback: recorded shapes of several kinds, and every way of failing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+import wave
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from earwitness.caption import Delta, Finish, Options, Sampling
+from earwitness.clip import Clip
+from earwitness.engines.options import UpstreamOptions
+from earwitness.engines.upstream import UpstreamEngine
+from earwitness.errors import BadRequest, Busy, EarwitnessError, Failed, NotReady, TooLong
+from kit.sounds import clip_of
+from kit.upstreams import TRANSFORMERS, VLLM, Handler, stream, upstream
+
+
+@pytest.fixture(scope="module")
+def clip() -> Clip:
+    t = np.arange(32_000) / 16_000
+    return clip_of((0.2 * np.sin(2 * np.pi * 440 * t)).astype(np.float32), 16_000)
+
+
+@asynccontextmanager
+async def engine(*urls: str, **options: object) -> AsyncIterator[UpstreamEngine]:
+    made = UpstreamEngine(UpstreamOptions(urls=urls, **options))  # type: ignore[arg-type]
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+async def tell(made: UpstreamEngine, clip: Clip, options: Options | None = None) -> tuple[str, Finish]:
+    text, finish = "", None
+    async with aclosing(made.listen(clip, options or Options())) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                text += event.text
+            elif isinstance(event, Finish):
+                finish = event
+    assert finish is not None
+    return text, finish
+
+
+async def vllm(request: web.Request) -> web.StreamResponse:
+    return await stream(request, VLLM)
+
+
+def status(code: int, body: str = "secret words of the upstream", kind: str = "text/plain") -> Handler:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=code, text=body, content_type=kind)
+
+    return answer
+
+
+async def test_the_recorded_stream_of_vllm(clip: Clip) -> None:
+    async with upstream(vllm) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert text == "A dog barks."
+    assert finish.reason == "stop"
+    assert finish.counted is not None
+    assert finish.counted.completion_tokens == 4
+    assert finish.facts == {"model_prompt_tokens": 36}
+
+
+async def test_the_recorded_stream_of_transformers(clip: Clip) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await stream(request, TRANSFORMERS)
+
+    async with upstream(serve) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert (text, finish.reason) == ("A dog barks.", "length")
+
+
+async def test_a_reply_that_was_not_streamed(clip: Clip) -> None:
+    async def whole(_: web.Request) -> web.StreamResponse:
+        choice = {"message": {"role": "assistant", "content": "Rain."}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 36, "completion_tokens": 2}})
+
+    async with upstream(whole) as server, engine(server.url) as made:
+        assert (await tell(made, clip))[0] == "Rain."
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path"),
+    [
+        ("openai", ("input_audio", "data")),
+        ("audio_url", ("audio_url", "url")),
+        ("dashscope", ("input_audio", "data")),
+    ],
+)
+async def test_each_dialect_carries_our_own_wav(clip: Clip, dialect: str, path: tuple[str, str]) -> None:
+    options = Options(max_tokens=50, sampling=Sampling(temperature=0.5, seed=7))
+    async with upstream(vllm) as server, engine(server.url, dialect=dialect, model="m", api_key="k") as made:
+        await tell(made, clip, options)
+        body, headers = server.bodies[0], server.headers[0]
+    part = body["messages"][0]["content"][0]
+    assert part["type"] == path[0]
+    said = part[path[0]][path[1]]
+    prefix = "" if dialect == "openai" else "data:audio/wav;base64,"
+    assert said.startswith(prefix)
+    assert part[path[0]].get("format") == ("wav" if dialect == "openai" else None)
+    with wave.open(io.BytesIO(base64.b64decode(said.removeprefix(prefix), validate=True))) as sent:
+        assert (sent.getnchannels(), sent.getframerate(), sent.getsampwidth()) == (1, 16_000, 2)
+        assert sent.readframes(sent.getnframes()) == clip.pcm.tobytes()
+    wanted = {"model": "m", "stream": True, "max_tokens": 50, "temperature": 0.5, "seed": 7}
+    assert {k: body[k] for k in wanted} == wanted
+    assert headers["Authorization"] == "Bearer k"
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (status(400), Failed),
+        (status(401), NotReady),
+        (status(404), NotReady),
+        (status(413), Failed),
+        (status(429), Busy),
+        (status(500), Failed),
+        (status(503), Busy),
+        (status(302), Failed),
+        (status(200, "<html>please log in</html>", "text/html"), Failed),
+        (status(200, '{"error": {"message": "secret words of the upstream"}}', "application/json"), Failed),
+        (status(200, '{"choices": []}', "application/json"), Failed),
+        (status(200, '{"hello": 1}', "application/json"), Failed),
+        (status(200, "not json", "application/json"), Failed),
+    ],
+)
+async def test_bad_answers_become_our_errors(clip: Clip, handler: Handler, kind: type[EarwitnessError]) -> None:
+    async with upstream(handler) as server, engine(server.url, api_key="sk-secret") as made:
+        with pytest.raises(kind) as caught:
+            await tell(made, clip)
+    said = str(caught.value) + str(caught.value.facts)
+    assert "secret" not in said
+    assert "127.0.0.1" not in said
+
+
+async def test_an_error_inside_the_stream(clip: Clip) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        return await stream(request, [*VLLM[:2], {"error": {"message": "secret"}}], done=False)
+
+    async with upstream(broken) as server, engine(server.url) as made:
+        with pytest.raises(Failed, match="reported an error"):
+            await tell(made, clip)
+
+
+async def test_an_answer_cut_in_the_middle(clip: Clip) -> None:
+    async def cut(request: web.Request) -> web.StreamResponse:
+        return await stream(request, VLLM[:3], done=False)
+
+    async with upstream(cut) as server, engine(server.url) as made:
+        with pytest.raises(Failed, match="middle"):
+            await tell(made, clip)
+
+
+async def test_a_connection_cut_in_the_middle_is_not_tried_again(clip: Clip) -> None:
+    async def drop(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Content-Length": "100000"})
+        await reply.prepare(request)
+        await reply.write(b'data: {"choices":[{"delta":{"content":"A"}}]}\n\n')
+        assert request.transport is not None
+        request.transport.close()
+        return reply
+
+    async with upstream(drop) as first, upstream(vllm) as second, engine(first.url, second.url) as made:
+        with pytest.raises(Failed, match="middle"):
+            await tell(made, clip)
+        assert (len(first.bodies), len(second.bodies)) == (1, 0)
+
+
+async def test_one_retry_on_another_replica_before_the_first_word(clip: Clip) -> None:
+    async with upstream(status(503)) as first, upstream(vllm) as second, engine(first.url, second.url) as made:
+        assert (await tell(made, clip))[0] == "A dog barks."
+        assert (len(first.bodies), len(second.bodies)) == (1, 1)
+
+
+async def test_no_more_than_one_retry(clip: Clip) -> None:
+    async with (
+        upstream(status(503)) as a,
+        upstream(status(503)) as b,
+        upstream(status(503)) as c,
+        engine(a.url, b.url, c.url) as made,
+    ):
+        with pytest.raises(Busy):
+            await tell(made, clip)
+        assert len(a.bodies) + len(b.bodies) + len(c.bodies) == 2
+
+
+async def test_nobody_there(clip: Clip, unused_tcp_port: int) -> None:
+    async with engine(f"http://127.0.0.1:{unused_tcp_port}/v1") as made:
+        with pytest.raises(NotReady, match="cannot be reached"):
+            await tell(made, clip)
+
+
+async def test_silence_ends_at_the_read_timeout(clip: Clip) -> None:
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with upstream(slow) as server, engine(server.url, read_timeout_s=0.2) as made:
+        with pytest.raises(NotReady):
+            await tell(made, clip)
+
+
+async def test_leaving_reaches_the_upstream(clip: Clip) -> None:
+    async def endless(request: web.Request) -> web.StreamResponse:
+        reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await reply.prepare(request)
+        for i in range(10_000):
+            await reply.write(b'data: {"choices":[{"delta":{"content":"word%d "}}]}\n\n' % i)
+            await asyncio.sleep(0.005)
+        return reply
+
+    async with upstream(endless) as server, engine(server.url) as made:
+        async with aclosing(made.listen(clip, Options())) as events:
+            async for _ in events:
+                break
+        await asyncio.wait_for(server.left.wait(), 5)
+        assert [r.in_flight for r in made.replicas.all] == [0]
+
+
+async def test_runaway_repetition_is_ended(clip: Clip) -> None:
+    async def loop(request: web.Request) -> web.StreamResponse:
+        events = [{"choices": [{"delta": {"content": "and the sound continues "}}]}] * 500
+        return await stream(request, events)
+
+    async with upstream(loop) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert finish.reason == "length"
+    assert finish.facts["ended"] == "repetition"
+    assert len(text) < 1_000
+
+
+async def test_a_silent_cut_is_seen() -> None:
+    long = clip_of(np.zeros(61 * 16_000, np.float32), 16_000)
+    async with upstream(vllm) as server, engine(server.url) as made:
+        _, finish = await tell(made, long)
+    assert finish.facts["upstream_cut"] is True
+
+
+async def test_longer_than_the_server_takes(clip: Clip) -> None:
+    async with upstream(vllm) as server, engine(server.url, longest_s=1.0) as made:
+        with pytest.raises(TooLong, match="windows"):
+            await tell(made, clip)
+        assert server.bodies == []
+
+
+async def test_64_streams_at_once_lose_nothing(clip: Clip) -> None:
+    async with upstream(vllm) as server, engine(server.url) as made:
+        texts = await asyncio.gather(*(tell(made, clip) for _ in range(64)))
+    assert {t for t, _ in texts} == {"A dog barks."}
+    assert len(server.bodies) == 64
+
+
+def test_settings_that_cannot_work() -> None:
+    with pytest.raises(BadRequest, match="address"):
+        UpstreamEngine(UpstreamOptions())
+    with pytest.raises(BadRequest, match="dialect"):
+        UpstreamEngine(UpstreamOptions(urls=("http://x/v1",), dialect="klingon"))
