@@ -85,8 +85,10 @@ def test_requirements_agree_with_the_package() -> None:
 
     project = PROJECT["project"]
     assert lines("core") == set(project["dependencies"])
+    apart = {"torch==2.13.0"}  # installed without a hash, see requirements/qwen.in
+    companions = {"fsspec", "jinja2", "networkx", "sympy"}  # what torch needs
     for extra, wanted in project["optional-dependencies"].items():
-        assert lines(extra) == set(wanted), extra
+        assert lines(extra) - companions == set(wanted) - apart, extra
 
 
 def test_pins_hold_hashes_and_no_address() -> None:
