@@ -1,0 +1,223 @@
+"""Runs clips through worker processes and puts each row into the sink exactly once.
+
+A thread a worker hands it clips, two at a time (one is decoded while the other is heard), and takes its rows. A worker
+that dies is started again; the clips that it had are tried once more, and are failed rows if it dies of them again.
+Clips of the same bytes are heard once: the first is handed out, the others wait for its row.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+
+from earwitness.bulk import work
+from earwitness.bulk.manifest import Item
+from earwitness.bulk.plan import sha256, stamp
+from earwitness.bulk.sinks import Row, Sink
+from earwitness.bulk.work import Crew
+from earwitness.errors import EarwitnessError, Failed, NotReady
+from earwitness.render.record import record
+
+_TRIES = 2
+
+
+@dataclass(slots=True)
+class _Job:
+    item: Item
+    sha256: str | None
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Hearing:
+    """Bytes that are being heard: who else waits for their row, and the row until it is in the sink."""
+
+    waiting: list[Item] = field(default_factory=list)
+    row: Row | None = None
+
+
+class Run:
+    """One run. `run` blocks; `stop` (from a signal handler or another thread) lets what is in flight finish."""
+
+    def __init__(self, crew: Crew, sink: Sink, told: Callable[[Row], None] = lambda _: None) -> None:
+        self._crew, self._sink, self._told = crew, sink, told
+        self._todo: deque[_Job] = deque()
+        self._rows: queue.Queue[tuple[_Job, Row] | EarwitnessError | None] = queue.Queue()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: list[BaseProcess] = []
+        self._feed: Iterator[Item] = iter(())
+        self._hearing: dict[str, _Hearing] = {}
+
+    def stop(self) -> None:
+        """No new clips; those in flight finish."""
+        self._stop.set()
+
+    def kill(self) -> None:
+        """Ends the workers now; their clips have no rows and are done by the next run."""
+        self._stop.set()
+        for process in self._processes:
+            process.kill()
+
+    def run(self, items: Iterable[Item]) -> int:
+        """The number of rows written.
+
+        Raises:
+            NotReady: the models cannot be loaded.
+            Failed: the output cannot be written.
+        """
+        self._feed = iter(items)
+        threads = [threading.Thread(target=self._attend, daemon=True) for _ in range(self._crew.workers)]
+        for thread in threads:
+            thread.start()
+        try:
+            return self._collect(len(threads))
+        finally:
+            self.stop()
+            for thread in threads:
+                thread.join()
+
+    def _collect(self, attending: int) -> int:
+        written = 0
+        while attending:
+            got = self._rows.get()
+            if got is None:
+                attending -= 1
+            elif isinstance(got, EarwitnessError):
+                self.kill()
+                raise got
+            else:
+                job, row = got
+                self._sink.append(row)
+                if job.sha256 is not None:
+                    with self._lock:
+                        self._hearing.pop(job.sha256, None)
+                self._told(row)
+                written += 1
+        return written
+
+    def _deliver(self, job: _Job, row: Row) -> None:
+        """Hands on a row, and a copy of it for each clip of the same bytes that waited for it."""
+        with self._lock:
+            hearing = self._hearing.get(job.sha256) if job.sha256 else None
+            waiting = hearing.waiting if hearing else []
+            if row.get("error") is None:
+                if hearing:
+                    hearing.row, hearing.waiting = row, []
+            elif job.sha256:
+                # What failed for the first may succeed for the next: each gets its own try.
+                self._hearing.pop(job.sha256, None)
+                self._todo.extend(_Job(item, None) for item in waiting)
+                waiting = []
+        self._rows.put((job, row))
+        for item in waiting:
+            self._rows.put((_Job(item, None), _copied(row, item)))
+
+    def _next(self) -> _Job | None:
+        """The next clip to hear; clips whose bytes were heard before become rows on the way."""
+        while not self._stop.is_set():
+            with self._lock:
+                if self._todo:
+                    return self._todo.popleft()
+                item = next(self._feed, None)
+                if item is None:
+                    return None
+                job = _Job(item, sha256(item))
+                if job.sha256 is None:
+                    return job
+                hearing = self._hearing.get(job.sha256)
+                if hearing is not None and hearing.row is None:
+                    hearing.waiting.append(item)
+                    continue
+                row = hearing.row if hearing else self._sink.find(job.sha256)
+                if row is None:
+                    self._hearing[job.sha256] = _Hearing()
+                    return job
+            self._rows.put((_Job(item, None), _copied(row, item)))
+        return None
+
+    def _attend(self) -> None:
+        """The life of one worker, from this side."""
+        try:
+            worker = _Worker(self._crew, self._processes)
+            while self._keep_busy(worker):
+                worker = _Worker(self._crew, self._processes)
+        except EarwitnessError as error:
+            if not self._stop.is_set():
+                self._rows.put(error)
+        finally:
+            self._rows.put(None)
+
+    def _keep_busy(self, worker: _Worker) -> bool:
+        """Feeds a worker until there is nothing left; True if it died and another should go on."""
+        flying: dict[str, _Job] = {}
+        try:
+            while True:
+                while len(flying) <= self._crew.heard_at_once and (job := self._next()):
+                    flying[job.item.id] = job
+                    worker.pipe.send(job.item)
+                if not flying:
+                    break
+                row = worker.pipe.recv()
+                self._deliver(flying.pop(row["id"]), row)
+        except (EOFError, OSError):
+            worker.join()
+            self._mourn(flying.values())
+            return not self._stop.is_set()
+        worker.close()
+        return False
+
+    def _mourn(self, jobs: Iterable[_Job]) -> None:
+        for job in jobs:
+            job.tries += 1
+            if job.tries < _TRIES and not self._stop.is_set():
+                with self._lock:
+                    self._todo.append(job)
+            elif job.tries >= _TRIES:
+                self._deliver(job, _died(job.item, self._crew.model))
+
+
+class _Worker:
+    """A process with its end of the pipe. Raises NotReady if its models do not load."""
+
+    def __init__(self, crew: Crew, processes: list[BaseProcess]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=work.serve, args=(theirs, crew), name="earwitness-bulk")
+        self.process.start()
+        theirs.close()
+        processes.append(self.process)
+        try:
+            problem = self.pipe.recv()
+        except EOFError:
+            problem = "A worker ended before its models were loaded."
+        if problem is not None:
+            self.join()
+            raise NotReady(problem)
+
+    def close(self) -> None:
+        self.pipe.send(None)
+        self.join()
+
+    def join(self) -> None:
+        self.pipe.close()
+        self.process.join()
+
+
+def _copied(row: Row, item: Item) -> Row:
+    before = stamp(item)
+    return {**row, "id": item.id, "source": item.source, "stamp": list(before) if before else None}
+
+
+def _died(item: Item, model: str) -> Row:
+    before = stamp(item)
+    error = Failed("The worker process ended while it heard this clip, twice.")
+    head: Row = {"id": item.id, "source": item.source, "sha256": sha256(item), "seconds": None}
+    return {**head, "stamp": list(before) if before else None, **record(item.source, model, error)}

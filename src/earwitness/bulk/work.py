@@ -1,0 +1,145 @@
+"""One clip to one row, and the process that does so: a set of models, decoding one clip while another is heard."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from earwitness import assemble
+from earwitness.bulk.manifest import Item
+from earwitness.bulk.plan import stamp
+from earwitness.bulk.sinks import Row
+from earwitness.caption import Caption, fold
+from earwitness.captioner import Captioner
+from earwitness.clip import SourceFacts
+from earwitness.errors import EarwitnessError, Failed, Unreachable
+from earwitness.render.record import record
+from earwitness.render.subtitles import labels, srt, vtt
+from earwitness.source import PathSource, Source, UrlSource
+
+
+async def caption_one(
+    captioner: Captioner, item: Item, model: str, turn: asyncio.Semaphore, timeline: bool = False
+) -> Row:
+    """The row of one clip; what goes wrong with it is in the row. `turn` is held while it is heard.
+
+    `timeline` also writes SRT, WebVTT and Audacity labels beside a local file.
+    """
+    before = stamp(item)
+    facts: SourceFacts | None = None
+    result: Caption | EarwitnessError
+    try:
+        with tempfile.TemporaryDirectory(prefix="earwitness-bulk-") as folder:
+            source = _source(item, Path(folder))
+            async with captioner.open(source) as clip:
+                facts = clip.facts
+                async with turn, aclosing(captioner.listen(clip)) as events:
+                    result = await fold(events)
+        if timeline and item.path is not None and item.start is None:
+            _write_timelines(item.path, result)
+    except EarwitnessError as error:
+        result = error
+    except OSError as error:
+        result = Failed(f"{error.strerror or error}.")
+    head: Row = {
+        "id": item.id,
+        "source": item.source,
+        "sha256": facts.sha256 if facts else None,
+        "seconds": facts.seconds if facts else None,
+        "stamp": list(before) if before else None,
+    }
+    return {**head, **record(item.source, model, result)}
+
+
+def _source(item: Item, folder: Path) -> Source:
+    if item.path is None:
+        return UrlSource(item.source)
+    if item.start is None or item.size is None:
+        return PathSource(item.path)
+    target = folder / Path(item.id).name
+    try:
+        with item.path.open("rb") as archive:
+            archive.seek(item.start)
+            target.write_bytes(archive.read(item.size))
+    except OSError as error:
+        raise Unreachable("The archive cannot be read.", code="not_found") from error
+    return PathSource(target)
+
+
+def _write_timelines(path: Path, caption: Caption) -> None:
+    for suffix, text in ((".srt", srt(caption)), (".vtt", vtt(caption)), (".labels.txt", labels(caption))):
+        target = path.with_name(path.name + suffix)
+        fresh = target.with_name(f".{target.name}.part")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
+
+
+Maker = Callable[[Mapping[str, Any]], Captioner]
+"""Makes a worker's Captioner from settings; a function of a module, since it is called in another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """How the work is done: worker processes, clips heard at once in each, settings of each, and the model's name."""
+
+    workers: int
+    heard_at_once: int = 1
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    model: str = "qwen3-omni-30b-a3b-captioner"
+    timeline: bool = False
+    make: Maker = assemble.from_flags
+
+
+def serve(pipe: Connection, crew: Crew) -> None:
+    """The body of a worker process: Items come in by the pipe, rows leave by it, until it is closed.
+
+    The first answer is None when the models are loaded, or the error that kept them from loading.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    asyncio.run(_serve(pipe, crew))
+
+
+async def _serve(pipe: Connection, crew: Crew) -> None:
+    try:
+        captioner = crew.make(crew.flags)
+    except EarwitnessError as error:
+        pipe.send(error.message)
+        return
+    try:
+        try:
+            await captioner.start()
+        except EarwitnessError as error:
+            pipe.send(error.message)
+            return
+        pipe.send(None)
+        await _answer(pipe, captioner, crew)
+    finally:
+        await captioner.close()
+
+
+async def _answer(pipe: Connection, captioner: Captioner, crew: Crew) -> None:
+    turn = asyncio.Semaphore(crew.heard_at_once)
+    loop = asyncio.get_running_loop()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def one(item: Item) -> None:
+        pipe.send(await caption_one(captioner, item, crew.model, turn, crew.timeline))
+
+    while True:
+        try:
+            item = await loop.run_in_executor(None, pipe.recv)
+        except (EOFError, OSError):
+            break
+        if item is None:
+            break
+        task = asyncio.create_task(one(item))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks, return_exceptions=True)
