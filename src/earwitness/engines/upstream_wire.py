@@ -7,7 +7,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from earwitness.caption import Sampling
 from earwitness.clip import RATE, Ints
@@ -140,7 +140,7 @@ def _choice(choice: object) -> tuple[str, str | None]:
     said = choice.get("delta") or choice.get("message") or {}
     text = said.get("content") if isinstance(said, dict) else None
     end = choice.get("finish_reason")
-    return (text if isinstance(text, str) else ""), (cast("str", end) if isinstance(end, str) else None)
+    return (text if isinstance(text, str) else ""), (end if isinstance(end, str) else None)
 
 
 def _number(value: object) -> int | None:
