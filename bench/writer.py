@@ -85,8 +85,8 @@ def tell(kept: dict[str, Any]) -> tuple[str, str, list[str], float]:
 
 
 def tokens(words: str) -> list[str]:
-    """Words, and single characters of scripts without blanks."""
-    return re.findall(r"[a-zà-ÿ]+|[\u0370-\u04ff]+|[\u3040-\u9fff]", words.casefold())
+    """Words of two letters or more, and single characters of scripts without blanks."""
+    return re.findall(r"[a-zà-ÿ][a-zà-ÿ]+|[\u0370-\u04ff]+|[\u3040-\u9fff]", words.casefold())
 
 
 def discriminability(
@@ -103,7 +103,7 @@ def discriminability(
     weight = {w: math.log((1 + len(files)) / (1 + n)) + 1 for w, n in frequency.items()}
 
     def vector(words: Counter[str]) -> dict[str, float]:
-        raw = {w: (1 + math.log(n)) * weight[w] for w, n in words.items() if w in weight}
+        raw = {w: n * weight[w] for w, n in words.items() if w in weight}
         size = math.sqrt(sum(x * x for x in raw.values())) or 1.0
         return {w: x / size for w, x in raw.items()}
 

@@ -19,7 +19,7 @@ from earwitness.scene.writer.write import Told, text
 from scene.writer.reading import QUOTED, lint, tell, words
 from scene.writer.strategies import clips, facts, parts
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def ids(part: Part) -> set[str]:

@@ -128,6 +128,7 @@ class Formed(Message):
     region: str
     contour: str
     count: int = 1
+    period_s: float | None = None
     frequency_hz: float | None = None
     throughout: bool = False
 

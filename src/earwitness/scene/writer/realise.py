@@ -96,9 +96,7 @@ def sentence(line: Line) -> str:
     first, *rest = line.clauses
     text = clause_text(first)
     for joiner, clause in zip(line.joiners, rest, strict=True):
-        text += joiner + clause_text(
-            clause, drop_subject=joiner.strip() in ("and", ", and") and clause.stem == first.stem
-        )
+        text += joiner + clause_text(clause, drop_subject=bool(clause.stem) and clause.stem == first.stem)
     return finish(text)
 
 

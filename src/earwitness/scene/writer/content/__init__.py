@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.part import Part
-from earwitness.scene.writer.content import meaning, music, overview, setting, sounds, speech
+from earwitness.scene.writer.content import happenings, meaning, music, overview, setting, sounds, speech
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.messages import Message
 
@@ -19,11 +19,11 @@ __all__ = ["Memory", "closing", "determine"]
 def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tuple[Message, ...]:
     """Messages of one part; `evidence` holds this part and all before it. In order of time within a kind."""
     told: list[Message] = []
-    named = sounds.happenings(part, memory)
-    formed = sounds.shapes(part, named, memory)
+    named = happenings.happenings(part, memory, first)
+    formed = happenings.shapes(part, named, memory)
     music_told = music.playing(part, memory)
     spoken = speech.speaking(evidence, part, named, memory)
-    silent = setting.quiet(part)
+    silent = setting.quiet(part, sounds.noise_bed(part, memory))
     if part.last and first and len(named) == 1 and not formed and not music_told and not spoken:
         named = [replace(named[0], sole=True)]
     elements = overview.elements([*named, *formed, *music_told, *spoken], memory)

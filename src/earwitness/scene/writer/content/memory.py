@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from earwitness.scene.writer.messages import Element, Person
+from earwitness.scene.writer.messages import Certainty, Element, Person
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Running:
     """Something told that goes on over the part's end: since when, and the ids that it rests on."""
 
     because: tuple[str, ...]
     start: float
     end: float
+    concept: str = ""
+    certainty: Certainty = "sure"
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.observation import Music, Section, Tag
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.memory import Memory, Running
-from earwitness.scene.writer.content.sounds import EDGE_S, THROUGHOUT
+from earwitness.scene.writer.content.sounds import EDGE_S, THROUGHOUT, whole
 from earwitness.scene.writer.messages import RANK, Certainty, Changing, Message, Musical, Playing
 
 MOST_INSTRUMENTS = 4
@@ -55,7 +55,7 @@ def _playing(m: Music, part: Part, level: Certainty, runs_on: bool, again: bool)
         vocals=m.vocals if vocals_level in ("sure", "likely") else None,
         vocals_certainty=vocals_level or "possible",
         background=m.background,
-        throughout=(m.end - m.start) / length >= THROUGHOUT,
+        throughout=whole(part) and (m.end - m.start) / length >= THROUGHOUT,
         running=runs_on,
         again=again,
         timed=m.start - part.span[0] >= 0.75,

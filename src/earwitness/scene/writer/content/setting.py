@@ -6,6 +6,7 @@ from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.observation import Flag, Level, Music, Quality, Sound, Space, Utterance
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.memory import Memory
+from earwitness.scene.writer.content.sounds import BEDS
 from earwitness.scene.writer.messages import Caution, Message, Recording, Setting
 
 SCENES = ("silence", "near_silence", "noise_white", "noise_pink", "noise_brown")
@@ -23,10 +24,11 @@ NOISY_DB = 14.0
 """Speech less than this over the noise floor (95th over 10th percentile of level) is told to be in noise."""
 
 
-def quiet(part: Part) -> str:
+def quiet(part: Part, noisy: bool = False) -> str:
     """`silent`, `faint`, `noise` or nothing: what the part is if nothing stands out of it."""
     kinds = {q.what for q in part.observations if isinstance(q, Quality) and certainty_of(q) is not None}
-    sounding = any(isinstance(o, Sound | Utterance | Music) for o in part.observations)
+    sounds = [o for o in part.observations if isinstance(o, Sound) and not (noisy and o.concept in BEDS)]
+    sounding = bool(sounds) or any(isinstance(o, Utterance | Music) for o in part.observations)
     levels = [o for o in part.observations if isinstance(o, Level)]
     if "silence" in kinds or (levels and all(v.silent for v in levels) and not sounding):
         return "silent"
@@ -67,7 +69,7 @@ def _sides(part: Part, memory: Memory) -> list[Message]:
 def recording(part: Part, memory: Memory) -> list[Message]:
     """Properties of the recording that have not been told."""
     told: list[Message] = _sides(part, memory)
-    skipped = SCENES if quiet(part) else SCENES[:2]
+    skipped = SCENES if quiet(part, noisy=True) else SCENES[:2]
     for q in part.observations:
         if not isinstance(q, Quality) or q.what == "one_side" or q.what in skipped:
             continue

@@ -8,8 +8,8 @@ from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
 from earwitness.scene.evidence.observation import Emotion, Quality, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Part
+from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
-from earwitness.scene.writer.content.sounds import beneath
 from earwitness.scene.writer.messages import (
     Certainty,
     Expressing,
@@ -103,8 +103,10 @@ def meet(part: Part, memory: Memory) -> None:
 def turns(part: Part) -> tuple[Turn, ...]:
     """The part's utterances as turns, in order."""
     found: list[list[Utterance]] = []
-    for u in part.observations:
-        if not isinstance(u, Utterance) or certainty_of(u) is None:
+    every = [u for u in part.observations if isinstance(u, Utterance) and certainty_of(u) is not None]
+    for u in every:
+        heard = sum(overlap(u.span, v.span) for v in every if v.text.strip() and v is not u)
+        if not u.text.strip() and heard > 0.4 * (u.end - u.start):
             continue
         if found and _same_turn(found[-1][-1], u):
             found[-1].append(u)

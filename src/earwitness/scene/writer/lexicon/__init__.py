@@ -37,7 +37,6 @@ class Entry:
     plain: bool = False
     article: str | None = None
     unsaid: str = ""
-    head: str = ""
 
     @property
     def clausal(self) -> bool:

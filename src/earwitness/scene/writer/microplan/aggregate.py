@@ -5,7 +5,7 @@ Rules are tried on neighbours until none fits. Joined clauses keep the union of 
 
 from __future__ import annotations
 
-from earwitness.scene.writer.phrase import Clause, Line
+from earwitness.scene.writer.phrase import Clause, Fixed, Line
 
 MOST_CLAUSES = 3
 """Clauses in one sentence."""
@@ -22,8 +22,9 @@ def _same_subject(line: Line, clause: Clause) -> bool:
 
 
 def _joined(line: Line, clause: Clause) -> Line:
-    joiners = (*(", " if j == " and " else j for j in line.joiners), " and ") if len(line.clauses) > 1 else (" and ",)
-    return Line((*line.clauses, clause), joiners)
+    earlier = tuple(", " for _ in line.joiners)
+    comma = any(isinstance(p, Fixed) and "," in p.text for _, p in line.clauses[-1].slots)
+    return Line((*line.clauses, clause), (*earlier, ", and " if comma else " and "))
 
 
 def aggregate(clauses: tuple[Clause, ...]) -> tuple[Line, ...]:

@@ -13,6 +13,9 @@ from earwitness.scene.writer.microplan.sounding import shape_noun, tone_noun
 from earwitness.scene.writer.microplan.words import spelled
 from earwitness.scene.writer.phrase import Clause, Fixed, Items, Noun, Phrase
 
+BRIEF_S = 0.75
+"""Up to this length a clip is called very short."""
+
 NOISES = {
     "noise_white": "white noise, an even hiss",
     "noise_pink": "pink noise, a soft rushing",
@@ -112,6 +115,8 @@ def opening(m: Opening, w: Wording) -> list[Clause]:
     if m.silent in ("silent", "faint"):
         key = f"opening.{m.silent}" if m.whole else f"opening.begin_{m.silent}"
         return [w.clause(key, m, {"length": length}, "opening")]
+    if m.seconds < BRIEF_S:
+        return [w.clause("opening.brief", m, {"length": length}, "opening")]
     key = "opening.unnamed" if m.whole else "opening.begin_unnamed"
     return [w.clause(key, m, {"length": length}, "opening")]
 
@@ -122,7 +127,8 @@ def closing(m: Closing, w: Wording) -> list[Clause]:
     if not m.elements:
         if not m.summary:
             return []
-        return [w.clause(f"summary.{m.silent or 'unnamed'}", m, {"length": numbers.length(m.seconds)}, "closing")]
+        what = m.silent or ("brief" if m.seconds < BRIEF_S else "unnamed")
+        return [w.clause(f"summary.{what}", m, {"length": numbers.length(m.seconds)}, "closing")]
     place = f", {lexicon().rooms_short[m.room]}" if m.room else ""
     slots: dict[str, Phrase | str | None] = {
         "elements": listed(m.elements),

@@ -54,7 +54,7 @@ def playing(m: Playing, w: Wording) -> list[Clause]:
         "tail": " in the background" if m.background else "",
     }
     if m.again:
-        return [w.clause("playing.again", m, slots, "music")]
+        return [w.clause("playing.again", m, {**slots, "how": ""}, "music")]
     if m.certainty != "sure":
         return [w.clause(f"playing.{m.certainty}", m, slots, "music")]
     instruments = ensemble(m.instruments, m.solo)

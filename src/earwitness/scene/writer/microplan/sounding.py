@@ -22,9 +22,11 @@ TEXTURES = {
     "hit": "short, sharp hit",
     "tone": "tone",
     "noise": "burst of noise",
-    "pulses": "pulsing sound",
+    "pulses": "pulse",
     "sweep": "sweeping sound",
 }
+PULSES = {"low": "short, low thump", "middle": "short, ticking pulse", "high": "short, high-pitched tick"}
+"""Pulses by region: what a row of them is called when nothing names its source."""
 
 
 SOLE_S = 1.0
@@ -55,7 +57,7 @@ def rhythm(m: Happening, w: Wording) -> str:
 def when(m: Happening, w: Wording) -> str:
     """Where in the clip, if that helps: not for what lasts throughout."""
     if m.throughout and m.start < numbers.START_S * 2:
-        return "throughout" if m.form in ("regular", "irregular", "intermittent") else ""
+        return ""
     if m.sole and m.start < SOLE_S:
         return ""
     if len(m.times) > 1:
@@ -89,15 +91,13 @@ def happening(m: Happening, w: Wording) -> Clause:
     e = words.entry(m.asserted)
     if m.closes:
         end = m.span[1] if m.span else 0.0
-        return w.clause(
-            "happening.closes",
-            m,
-            {"known": words.known(e), "subject": words.known(e), "when": numbers.at(end, False, w.clip_s)},
-        )
+        ends: dict[str, Phrase | str | None] = {"end": Verb("end"), "stop": Verb("stop")}
+        place = numbers.at(end, False, w.clip_s)
+        return w.clause("happening.closes", m, {"subject": words.known(e), "when": place, **ends})
     slots: dict[str, Phrase | str | None] = {"how": rhythm(m, w), "when": when(m, w), "tail": tail(m)}
     stem = f"sound:{m.asserted}"
     if m.certainty == "sure" and m.again:
-        return w.clause("happening.again", m, {**slots, "known": words.known(e), "subject": words.known(e)}, stem)
+        return w.clause("happening.again", m, {**slots, "subject": words.known(e), "return": Verb("return")}, stem)
     if m.certainty == "possible":
         noun = words.in_scene(e)
         other = "animal" if ontology().within(m.asserted, "animal") else ""
@@ -116,7 +116,9 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
     """ "a short, sharp low hit", "a steady high-pitched tone"."""
     core = TEXTURES[texture]
     region_word = REGIONS[region]
-    if texture == "hit":
+    if texture == "pulses":
+        head = PULSES[region]
+    elif texture == "hit":
         head = f"{core.replace('hit', '')}{region_word + ' ' if region_word else ''}hit"
     else:
         contour_word = "" if texture == "sweep" and contour == "steady" else CONTOURS[contour]
@@ -133,12 +135,11 @@ def formed(m: Formed, w: Wording) -> Clause:
     if m.frequency_hz is not None and m.count == 1:
         subject = Noun(f"{subject.head} at about {numbers.hertz(m.frequency_hz)}")
     place = "" if m.throughout or m.start < SOLE_S else numbers.at(m.start, True, w.clip_s)
-    return w.clause(
-        "formed.first",
-        m,
-        {"subject": subject, "when": place, "how": "throughout" if m.throughout and w.clip_s > 1 else ""},
-        f"shape:{m.id}",
-    )
+    how = "throughout" if m.throughout and w.clip_s > 1 else ""
+    if m.period_s is not None:
+        how = f"in a steady rhythm, {numbers.period(m.period_s)}"
+    slots: dict[str, Phrase | str | None] = {"subject": subject, "when": place, "how": how}
+    return w.clause("formed.first", m, slots, f"shape:{m.id}")
 
 
 def tone_noun(form: str, frequencies: tuple[float, ...], digits: str) -> Noun:

@@ -1,0 +1,179 @@
+"""Groups of sound events to messages: once where they run on, with tones and sounds told by their form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+from earwitness.scene.evidence.certainty import certainty_of
+from earwitness.scene.evidence.evidence import overlap
+from earwitness.scene.evidence.observation import Music, Pattern, Shape, Sound, Span, Tone, Utterance
+from earwitness.scene.evidence.part import Part
+from earwitness.scene.ontology.concepts import ontology
+from earwitness.scene.writer.content.memory import Memory, Running
+from earwitness.scene.writer.content.sounds import BEDS, EDGE_S, THROUGHOUT, Group, groups, noise_bed, whole
+from earwitness.scene.writer.messages import RANK, Formed, Happening, Message, PatternKind, Side, Toned
+
+
+def _form(group: Group) -> tuple[PatternKind, int | None, float | None]:
+    pattern = group.pattern
+    if pattern is None:
+        return ("several", len(group.events), None) if len(group.events) > 1 else ("once", None, None)
+    return pattern.form, pattern.count, pattern.period_s
+
+
+def _flowing(concept: str) -> bool:
+    """Whether a sound has no single occurrences that people would count."""
+    o = ontology()
+    return concept in o and o[concept].kind in ("steady", "ambience")
+
+
+def _side(events: tuple[Sound, ...]) -> Side | None:
+    sides = {e.side for e in events}
+    side = next(iter(sides)) if len(sides) == 1 else None
+    return side if side in ("left", "right") else None
+
+
+def happening(group: Group, part: Part) -> Happening:
+    """The message of one group."""
+    form, count, period = _form(group)
+    span = group.span
+    length = part.span[1] - part.span[0]
+    covered = min(group.length, span[1] - span[0])
+    throughout = length > 0 and covered / length >= THROUGHOUT
+    if form in ("regular", "irregular", "intermittent", "several") and length > 0:
+        throughout = (span[1] - span[0]) / length >= THROUGHOUT
+    o = ontology()
+    sustained = group.asserted in o and o[group.asserted].kind != "impulsive"
+    if form == "once" and covered > 6.0 and not throughout and sustained:
+        form = "continuous"
+    if form == "continuous" and not sustained and len(group.events) == 1:
+        form = "once"
+    if form == "several" and _flowing(group.asserted):
+        form, count = "intermittent", None
+    starts = tuple(e.start for e in group.events)
+    apart = min((b - a for a, b in pairwise(starts)), default=0.0)
+    times = starts if form == "several" and len(starts) <= 4 and apart >= 1.0 else starts[:1]
+    background = all(e.background for e in group.events)
+    prominence = max((e.prominence_db or 0.0) for e in group.events)
+    salience = (
+        0.35 + 0.3 * min(1.0, covered / max(length, 0.1)) + 0.1 * RANK[group.certainty] + 0.005 * min(prominence, 30.0)
+    )
+    return Happening(
+        because=group.because,
+        certainty=group.certainty,
+        salience=round(salience - (0.15 if background else 0.0), 4),
+        span=span,
+        concept=group.concept,
+        asserted=group.asserted,
+        form=form,
+        count=count,
+        period_s=period,
+        times=times,
+        exact=all(e.snapped for e in group.events),
+        lasting=form in ("once", "continuous") and sustained and covered >= 2.0,
+        side=_side(group.events),
+        background=background,
+        throughout=throughout and whole(part),
+    )
+
+
+def _long_lasting(h: Happening) -> bool:
+    return h.form in ("continuous", "regular", "intermittent", "irregular") or h.throughout or h.background
+
+
+def _bed(concept: str) -> str:
+    """The key under which a running sound is remembered."""
+    return "bed" if concept in BEDS else concept
+
+
+def happenings(part: Part, memory: Memory, first: bool) -> list[Happening]:
+    """What is told of the part's sounds: new ones, those heard again, and the ends of those that ran on."""
+    told: list[Happening] = []
+    going: dict[str, Running] = {}
+    for group in groups(part, guess=first, noisy=noise_bed(part, memory)):
+        h = happening(group, part)
+        key = _bed(h.asserted)
+        runs_on = not part.last and _long_lasting(h) and h.span is not None and h.span[1] >= part.span[1] - EDGE_S
+        before = memory.running.get(key)
+        continued = before is not None and h.start <= part.span[0] + EDGE_S
+        if runs_on and h.span is not None:
+            begun = (
+                before
+                if continued and before is not None
+                else Running(h.because, h.span[0], h.span[1], h.asserted, h.certainty)
+            )
+            going[key] = replace(begun, end=h.span[1])
+        if continued:
+            if not runs_on and not part.last and before is not None and h.span is not None:
+                memory.running[key] = replace(before, end=h.span[1])
+            elif key in memory.running:
+                del memory.running[key]
+            continue
+        told.append(replace(h, running=runs_on, again=h.asserted in memory.told))
+        memory.told.setdefault(h.asserted, h.because)
+    for key in sorted(set(memory.running) - set(going) - {"music"}):
+        gone = memory.running.pop(key)
+        if gone.certainty == "sure":
+            told.append(
+                Happening(
+                    because=gone.because, concept=gone.concept, asserted=gone.concept, closes=True, again=True,
+                    span=(gone.end, gone.end), salience=0.4,
+                )
+            )  # fmt: skip
+    memory.running.update(going)
+    return told
+
+
+def shapes(part: Part, named: list[Happening], memory: Memory) -> list[Message]:
+    """Tones, and sounds told by their form where nothing named covers them."""
+    found: list[Message] = []
+    length = max(part.span[1] - part.span[0], 0.1)
+    spans = [h.span for h in named if h.span]
+    spans += [o.span for o in part.observations if isinstance(o, Utterance | Music | Tone)]
+    for o in part.observations:
+        level = certainty_of(o)
+        if level is None:
+            continue
+        throughout = whole(part) and (o.end - o.start) / length >= THROUGHOUT
+        if isinstance(o, Tone) and memory.first(f"{o.id}"):
+            found.append(
+                Toned(
+                    because=(o.id,), certainty=level, salience=0.8, span=o.span, form=o.form, throughout=throughout,
+                    frequencies_hz=o.frequencies_hz, digits=o.digits, period_s=o.period_s, count=o.count,
+                )
+            )  # fmt: skip
+        elif isinstance(o, Shape) and not any(overlap(o.span, s) > 0.5 * (o.end - o.start) for s in spans):
+            pattern = next((p for p in part.observations if isinstance(p, Pattern) and o.id in p.events), None)
+            found.append(
+                Formed(
+                    because=(o.id, *((pattern.id,) if pattern else ())), certainty=level, salience=0.6, span=o.span,
+                    texture=o.texture, region=o.region, contour=o.contour, frequency_hz=o.frequency_hz,
+                    count=(pattern.count if pattern and pattern.count else o.count),
+                    period_s=pattern.period_s if pattern else None, throughout=throughout,
+                )
+            )  # fmt: skip
+    return found
+
+
+def beneath(span: Span, named: list[Happening], part: Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Concepts (asserted, at least likely) and music that sound under most of `span`, with the ids for it."""
+    concepts: list[str] = []
+    ids: list[str] = []
+    length = max(span[1] - span[0], 0.05)
+    for o in part.observations:
+        if isinstance(o, Music) and overlap(o.span, span) / length > 0.6 and certainty_of(o) in ("sure", "likely"):
+            concepts.append("music")
+            ids.append(o.id)
+            break
+    for h in named:
+        if (
+            h.span
+            and _long_lasting(h)
+            and not h.closes
+            and overlap(h.span, span) / length > 0.6
+            and RANK[h.certainty] >= 1
+        ):
+            concepts.append(h.asserted)
+            ids.extend(h.because)
+    return tuple(concepts[:2]), tuple(ids)
