@@ -78,7 +78,7 @@ class Nowhere:
     def append(self, row: Row) -> None:
         """Forgets the row."""
 
-    def find(self, sha256: str) -> Row | None:
+    def find(self, sha256: str) -> Row | None:  # noqa: ARG002 (the protocol's name)
         """Nothing was kept."""
         return None
 

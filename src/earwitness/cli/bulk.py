@@ -20,8 +20,9 @@ from earwitness.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from earwitness.bulk.manifest import Item
-    from earwitness.bulk.run import Crew, Run
+    from earwitness.bulk.run import Run
     from earwitness.bulk.sinks import Row
+    from earwitness.bulk.work import Crew
 
 DONE, SOME_FAILED, INTERRUPTED = 0, 3, 130
 SAMPLE = 20
@@ -139,7 +140,7 @@ def _rules(flags: dict[str, Any]) -> Any:
 
 
 def _crew(workers: int | None, given: dict[str, Any], model: str, timeline: bool) -> Crew:
-    from earwitness.bulk.run import Crew
+    from earwitness.bulk.work import Crew
     from earwitness.cli.checks import MEMORY_FLOOR, usable_cores, usable_memory
 
     fitting = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
@@ -227,9 +228,8 @@ def _bar(total: int, tally: Tally, quiet: bool) -> Iterator[Any]:
 
 
 def _sum_up(tally: Tally, out: Path) -> None:
-    click.echo(
-        f"{tally.rows:,} rows in {tally.spent:.0f} s, {tally.seconds / 3600:.2f} h of audio, in {out}.", err=True
-    )
+    hours = tally.seconds / 3600
+    click.echo(f"{tally.rows:,} rows in {_duration(tally.spent)}, {hours:.2f} h of audio, in {out}.", err=True)
     for code, count in tally.errors.most_common():
         click.echo(f"  {count:,} failed: {one_line(code)} (again with --retry {one_line(code)})", err=True)
 
@@ -250,20 +250,14 @@ def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any) -> int:
     tally, interrupted = _run(sample, crew, sinks.Nowhere(), quiet=False)
     good = max(tally.rows, 1)
     hours = tally.seconds / good * len(todo) / 3600
-    spent = tally.spent / good * len(todo)
-    click.echo(
-        f"From {tally.rows} of them: about {hours:.1f} h of audio, {_duration(spent)} with {crew.workers} workers."
-    )
+    took = f"{_duration(tally.spent / good * len(todo))} with {crew.workers} workers"
+    click.echo(f"From {tally.rows} of them: about {hours:.1f} h of audio, {took}.")
     for code, count in tally.errors.most_common():
         click.echo(f"  {count} of the sample failed: {one_line(code)}")
     return INTERRUPTED if interrupted else DONE
 
 
 def _duration(seconds: float) -> str:
-    return (
-        f"{seconds / 3600:.1f} h"
-        if seconds >= 5400
-        else f"{seconds / 60:.0f} min"
-        if seconds >= 90
-        else f"{seconds:.0f} s"
-    )
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

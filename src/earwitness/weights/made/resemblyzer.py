@@ -1,6 +1,9 @@
-"""Resemblyzer's speaker encoder (GE2E, https://arxiv.org/abs/1710.10467) as an ONNX graph, from its PyTorch file.
+"""Resemblyzer's speaker encoder (GE2E, https://arxiv.org/abs/1710.10467), from its PyTorch file.
 
-The finished `encoder.onnx`:
+`encoder.npz` holds its weights under PyTorch's names (`lstm.weight_ih_l0` ... `linear.bias`), float32. `encoder.onnx` is
+the same network as a graph.
+
+The graph:
     input  `mel`       float32 [n, 160, 40]: 1.6 s of mel power
     output `embedding` float32 [n, 256]: unit length, not negative; the cosine of two is their dot product
 
@@ -11,6 +14,8 @@ and normalisation from 0 to 8000 Hz; no logarithm.
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,10 +26,12 @@ from earwitness.weights.made import graph
 from earwitness.weights.made.tensors import read
 
 _UNITS, _LAYERS = 256, 3
+_STATE = "model_state/"
+_KEPT = (f"{_STATE}lstm.", f"{_STATE}linear.")
 
 
 def make(inputs: Path, out: Path) -> None:
-    """Writes `encoder.onnx` from `pretrained.pt`.
+    """Writes `encoder.npz` and `encoder.onnx` from `pretrained.pt`.
 
     Raises:
         ValueError: not the file that this recipe knows.
@@ -34,6 +41,18 @@ def make(inputs: Path, out: Path) -> None:
         (out / "encoder.onnx").write_bytes(_model(found))
     except KeyError as error:
         raise ValueError(f"the file has no tensor {error.args[0]}") from error
+    _write_arrays(out / "encoder.npz", {k.removeprefix(_STATE): v for k, v in found.items() if k.startswith(_KEPT)})
+
+
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+    """An .npz whose bytes are the same everywhere: fixed dates and header version, no compression, sorted names."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, numbers in sorted(arrays.items()):
+            entry = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.ascontiguousarray(numbers, dtype="<f4"), version=(1, 0))
+            archive.writestr(entry, data.getvalue())
 
 
 def _model(found: Mapping[str, NDArray[np.float32]]) -> bytes:
