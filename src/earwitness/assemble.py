@@ -19,6 +19,7 @@ from earwitness.captioner import Captioner
 from earwitness.clip import Clip
 from earwitness.engine import Engine
 from earwitness.engines import load
+from earwitness.engines.windows import Windowed
 from earwitness.intake import Intake, Limits
 from earwitness.intake.address import Allowed
 from earwitness.intake.inline import data_url
@@ -31,6 +32,9 @@ from earwitness.weights.sources import Places
 from earwitness.weights.store import Store
 
 T = TypeVar("T")
+
+WINDOWS_A_SERVER = 4
+"""Windows of one long clip that an upstream server gets at once; its own batching makes more of them."""
 
 
 def store(settings: Settings, progress: Progress = silent) -> Store:
@@ -45,10 +49,11 @@ def engine(settings: Settings, models: Store) -> Engine:
         BadRequest: there is no engine of that name.
     """
     made = load(settings.engine)
-    ready: Engine = (
-        made(settings.scene, models) if settings.engine == "scene" else made(getattr(settings, settings.engine))
-    )
-    return ready
+    if settings.engine == "scene":
+        hears: Engine = made(settings.scene, models)
+        return hears
+    at_once = WINDOWS_A_SERVER * len(settings.upstream.urls) if settings.engine == "upstream" else 1
+    return Windowed(made(getattr(settings, settings.engine)), at_once)
 
 
 def uploads(settings: Settings) -> Uploads:

@@ -18,7 +18,7 @@ from typing import Any, get_origin, get_type_hints
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from earwitness.engines.options import QwenOptions, SceneOptions
+from earwitness.engines.options import QwenOptions, SceneOptions, UpstreamOptions
 from earwitness.errors import BadRequest
 from earwitness.intake.limits import Limits
 from earwitness.server.options import ServerOptions
@@ -35,7 +35,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     engine: str = "scene"
-    """The engine that listens: scene, or qwen (the open weights in process). Default scene."""
+    """Who listens: scene, qwen (the open weights in process) or upstream (another server). Default scene."""
 
     model: str = "qwen3-omni-30b-a3b-captioner"
     """The name that captions are made under, as clients ask for it. Default qwen3-omni-30b-a3b-captioner."""
@@ -53,7 +53,7 @@ class Settings(BaseModel):
     """Never fetch models; what is missing is an error. Default false."""
 
     allow: tuple[str, ...] = ()
-    """Addresses outside the public net that may be fetched: HOST:PORT or NETWORK:PORT, port * for all. Default: none."""
+    """Addresses outside the public net that may be fetched: HOST:PORT or NETWORK:PORT, port * for any."""
 
     limits: Limits = Limits()
     """What one audio may cost: seconds, bytes, times."""
@@ -63,6 +63,9 @@ class Settings(BaseModel):
 
     qwen: QwenOptions = QwenOptions()
     """The open weights in process."""
+
+    upstream: UpstreamOptions = UpstreamOptions()
+    """Another server as the engine."""
 
     server: ServerOptions = ServerOptions()
     """The server."""

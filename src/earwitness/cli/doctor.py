@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -22,15 +23,18 @@ _MARKS = {"ok": ("ok  ", "green"), "note": ("note", "yellow"), "bad": ("BAD ", "
 Examples:
   earwitness doctor          what works here and what does not
   earwitness doctor --json   the same for a program or a bug report
+  earwitness doctor --upstream http://127.0.0.1:8001/v1   what that server takes, and whether it cuts at 30 s
 
-Fetches nothing and changes nothing. Exit status 1 if something that captions need is missing or broken.
+Fetches nothing and changes nothing; only --upstream sends something: two clips of noise.
+Exit status 1 if something that captions need is missing or broken.
 """
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of lines.")
-def command(as_json: bool) -> int:
+@click.option("--upstream", metavar="URL", multiple=True, help="Look at this server instead; may be given again.")
+def command(as_json: bool, upstream: tuple[str, ...]) -> int:
     """Says what this machine has, what is missing, and how to get it."""
     found: list[Finding] = []
-    for finding in findings():
+    for finding in upstreams(upstream) if upstream else findings():
         found.append(finding)
         if not as_json:
             _tell(finding)
@@ -65,3 +69,26 @@ def _tell(finding: Finding) -> None:
     click.echo(f"{click.style(mark, fg=colour)}  {finding.name}: {finding.says}")
     if finding.do:
         click.echo(f"        {finding.do}")
+
+
+def upstreams(urls: tuple[str, ...]) -> Iterator[Finding]:
+    """What each server takes, found out by sending it 2 s and 31 s of noise in each dialect."""
+    from earwitness.engines.upstream_probe import LONG_S, probe, wanted
+
+    options = replace(settings.load().upstream, urls=urls)
+    for found in asyncio.run(probe(options)):
+        facts = asdict(found)
+        if found.dialect is None:
+            yield Finding(
+                found.url, "bad", found.problem, "check address, key, model name and that it serves audio", facts
+            )
+        elif found.cut:
+            says = f"dialect {found.dialect}; {LONG_S:.0f} s are {found.long} prompt tokens, not {wanted(LONG_S)}"
+            yield Finding(
+                found.url, "bad", says, "it drops what comes after 30 s: update it, or hear in windows", facts
+            )
+        else:
+            counted = (
+                "does not tell its own count" if found.cut is None else f"{found.long} prompt tokens of {LONG_S:.0f} s"
+            )
+            yield Finding(found.url, "ok", f"dialect {found.dialect}; {counted}", facts=facts)

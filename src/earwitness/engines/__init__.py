@@ -9,6 +9,7 @@ from earwitness.errors import BadRequest
 
 ENGINES = {
     "scene": "earwitness.engines.scene:SceneEngine",
+    "upstream": "earwitness.engines.upstream:UpstreamEngine",
     "qwen": "earwitness.engines.qwen:QwenEngine",
 }
 """Name -> "module:class". The class is called with its options; `scene` also with the store of its models."""
