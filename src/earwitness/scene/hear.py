@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +12,10 @@ import numpy as np
 
 from earwitness.clip import BLOCK_S, RATE, Clip
 from earwitness.errors import Cancelled, EarwitnessError
+from earwitness.scene.evidence.fuse import fuse
 from earwitness.scene.evidence.observation import Observation, Span, Utterance
 from earwitness.scene.evidence.part import Coverage, Part
+from earwitness.scene.evidence.timeline import patterns
 from earwitness.scene.listeners.listener import Context, Listener, Report
 from earwitness.weights.store import Store
 
@@ -77,7 +79,7 @@ def _speech(store: Store, hearing: Hearing) -> Listener:
 def _voice(store: Store, _hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.voice import VoiceListener
 
-    return VoiceListener(store.path("swift-f0"))
+    return VoiceListener(store.path("swift-f0"), store.path("resemblyzer"))
 
 
 def _emotion(store: Store, hearing: Hearing) -> Listener:
@@ -92,10 +94,10 @@ def _space(_store: Store, _hearing: Hearing) -> Listener:
     return SpaceListener()
 
 
-def _music(_store: Store, _hearing: Hearing) -> Listener:
+def _music(store: Store, hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.music import MusicListener
 
-    return MusicListener()
+    return MusicListener(store.path("musicnn"), threads=hearing.threads)
 
 
 def _sensitive(_store: Store, _hearing: Hearing) -> Listener:
@@ -110,6 +112,7 @@ TABLE = (
     Ear("sound", _sound),
     Ear("speech", _speech),
     Ear("space", _space, hears_silence=True),
+    Ear("music", _music),
 )
 """The order matters: a later listener may use what an earlier one found in the same part."""
 
@@ -189,7 +192,9 @@ def _hear_part(
         report = _ask(ear.name, listener, clip, span, context, ears.strict)
         context.so_far.extend(report.observations)
         coverage.extend(report.coverage or (Coverage(ear.name, span, "ran"),))
-    return Part(span, _settled(_attributed(context)), tuple(coverage), last)
+    found = fuse(_attributed(context))
+    found += patterns(found, memory.setdefault("timeline", {}))
+    return Part(span, tuple(sorted(found, key=lambda o: (o.start, o.id))), tuple(coverage), last)
 
 
 def _ask(name: str, listener: Listener, clip: Clip, span: Span, context: Context, strict: bool) -> Report:
@@ -211,12 +216,3 @@ def _attributed(context: Context) -> Iterator[Observation]:
     speaker_of = found if isinstance(found, dict) else {}
     for o in context.so_far:
         yield replace(o, speaker=speaker_of[o.id]) if isinstance(o, Utterance) and o.id in speaker_of else o
-
-
-def _settled(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """In order of start, one for each id (the surest)."""
-    surest: dict[str, Observation] = {}
-    for o in observations:
-        if o.id not in surest or o.score > surest[o.id].score:
-            surest[o.id] = o
-    return tuple(sorted(surest.values(), key=lambda o: (o.start, o.id)))
