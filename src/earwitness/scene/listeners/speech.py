@@ -8,7 +8,7 @@ gates narrowly, and on activity that the first left without words. Nothing is qu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,9 @@ TELLING_S = 1.5
 """A stretch shorter than this does not tell its language."""
 MISSED_S = 1.2
 """Activity of this length without a word is heard again by itself."""
+ENGLISH_BEAM = 5
+UNTOLD = 0.5
+"""Highest probability of a language that the words themselves do not show."""
 UNKNOWN = "und"
 """ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
 
@@ -111,16 +114,25 @@ class SpeechListener:
         parts = groups(stretches, LONGEST_S, APART_S)
         if len(parts) < 2:
             return [whole]
+        known = [self._language_of(whole, part) for part in parts]
+        clear = whole.probability >= self._gates["named"]
+        if all(language in (None, whole.language) for language in known) and (clear or all(known)):
+            return [whole]
         told: list[tuple[tuple[Span, ...], str]] = []
-        for part in parts:
-            language = self._language_of(whole, part) or (told[-1][1] if told else whole.language)
+        for part, sliced in zip(parts, known, strict=True):
+            language = sliced or self._heard_alone(samples, activity, part) or (told[-1][1] if told else whole.language)
             if told and told[-1][1] == language:
                 told[-1] = (told[-1][0] + part, language)
             else:
                 told.append((part, language))
-        if len(told) == 1 and told[0][1] == whole.language:
-            return [whole]
+        if len(told) == 1:
+            return [replace(whole, language=told[0][1])]
         return [self._passage(samples, activity, part) for part, _ in told]
+
+    def _heard_alone(self, samples: Floats, activity: Activity, part: tuple[Span, ...]) -> str | None:
+        """The language of a part encoded by itself, where it is clear: a slice of a mixture often is not."""
+        passage = self._passage(samples, activity, part)
+        return passage.language if passage.probability >= self._gates["language"] else None
 
     def _language_of(self, whole: Passage, part: tuple[Span, ...]) -> str | None:
         """The language of `part` by the slice of the whole encoding, where it is long and clear enough."""
@@ -140,9 +152,10 @@ class SpeechListener:
         return Passage(stretches, start, encoded, language, round(probability, 3))
 
     def _utterances(self, passage: Passage, patches: Patches | None) -> Iterator[Utterance]:
-        decoded = self._decoded(passage)
+        witness = spoken(patches, passage.span)
+        decoded = self._decoded(passage, witness >= self._gates["witness"])
         if decoded is None:
-            yield from self._unclear(passage, patches)
+            yield from self._unclear(passage, patches, witness)
             return
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
@@ -151,22 +164,22 @@ class SpeechListener:
         for group, rendering in zip(groups_of_words, english, strict=True):
             yield self._utterance(passage, group, rendering, patches)
 
-    def _decoded(self, passage: Passage) -> Decoded | None:
+    def _decoded(self, passage: Passage, witnessed: bool) -> Decoded | None:
         """The first decoding that passes: one beam, then five where one missed narrowly."""
-        if passage.probability < self._gates["language"]:
+        if passage.probability < self._gates["language_witnessed" if witnessed else "language"]:
             return None
         for beam in (1, 5):
             decoded = self._model.decode(passage.encoded, passage.language, beam=beam)
-            if self._passes(decoded):
+            if self._passes(decoded, witnessed):
                 return decoded
             if not decoded.text or decoded.logprob < self._gates["retry_logprob"]:
                 return None
         return None
 
-    def _passes(self, decoded: Decoded) -> bool:
+    def _passes(self, decoded: Decoded, witnessed: bool) -> bool:
         gates = self._gates
         return (
-            round(decoded.logprob, 3) > gates["logprob"]
+            round(decoded.logprob, 3) > gates["logprob_witnessed" if witnessed else "logprob"]
             and decoded.compression < gates["compression"]
             and round(decoded.no_speech, 3) < gates["no_speech"]
             and not stock(decoded.text)
@@ -184,7 +197,9 @@ class SpeechListener:
         )
         if not wanted or not spans:
             return [None] * len(spans)
-        english = self._model.decode(passage.encoded, passage.language, "translate")
+        english = self._model.decode(
+            passage.encoded, passage.language, "translate", beam=ENGLISH_BEAM, most=2 * len(decoded.tokens) + 10
+        )
         told = round(english.logprob, 3) > gates["logprob"] and english.compression < gates["compression"]
         if not told:
             return [None] * len(spans)
@@ -195,6 +210,7 @@ class SpeechListener:
         self, passage: Passage, words: Sequence[Word], english: str | None, patches: Patches | None
     ) -> Utterance:
         text, cut = sure(words, self._gates["word"])
+        lettered = any(c.isalpha() for c in text)  # digits alone are written alike in all languages
         span = (words[0].start, words[-1].end)
         return Utterance(
             span=span,
@@ -202,17 +218,16 @@ class SpeechListener:
             listener=self.name,
             text=in_script(text, passage.language, self._chinese),
             language=passage.language,
-            language_score=passage.probability,
+            language_score=passage.probability if lettered else min(passage.probability, UNTOLD),
             translation=english if text and not cut else None,
             words=tuple(spelt(words, passage.language, self._chinese)),
             doubtful=cut,
             sung=sung(patches, span),
         )
 
-    def _unclear(self, passage: Passage, patches: Patches | None) -> Iterator[Utterance]:
+    def _unclear(self, passage: Passage, patches: Patches | None, score: float) -> Iterator[Utterance]:
         """Speech without words, where the tagger agrees that somebody speaks."""
-        score = spoken(patches, passage.span)
-        if score >= 0.5:
+        if score >= self._gates["witness"]:
             named = passage.probability >= self._gates["named"]
             yield Utterance(
                 span=passage.span,

@@ -97,14 +97,16 @@ class Recogniser:
         token, probability = self._model.detect_language(storage)[0][0]
         return token[2:-2], float(probability)
 
-    def decode(self, encoded: Encoded, language: str, task: Task = "transcribe", beam: int = 1) -> Decoded:
-        """The most probable text; several beams with more than one."""
+    def decode(
+        self, encoded: Encoded, language: str, task: Task = "transcribe", beam: int = 1, most: int = MAX_TOKENS
+    ) -> Decoded:
+        """The most probable text of at most `most` tokens; more beams, a wider search."""
         tokenizer = self._tokenizer(language, task)
         result = self._model.generate(
             encoded.storage,
             [list(tokenizer.sot_sequence)],
             beam_size=beam,
-            max_length=MAX_TOKENS,
+            max_length=min(most, MAX_TOKENS),
             return_scores=True,
             return_no_speech_prob=True,
             suppress_tokens=self._suppress(tokenizer),

@@ -20,7 +20,7 @@ STRAY_S = 0.4
 """A word further than this from all activity was not heard but made up."""
 SWALLOWED_S = 0.06
 """A word that reaches over a pause belongs behind it if it has this much there."""
-SENTENCE_PAUSE_S, PAUSE_S = 0.3, 1.0
+SENTENCE_PAUSE_S, PAUSE_S = 0.3, 2.5
 """Pauses that end an utterance: after a sentence, and anywhere."""
 MOST_WORDS = 45
 ENDS = re.compile(r"[.!?。！？…]['\"”’»」』)]*$")
