@@ -62,20 +62,19 @@ def sounds(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
     """One to four events of a concept, with their pattern where there are several."""
     concept = draw(st.sampled_from(CONCEPTS))
     score = draw(SCORES)
-    events: list[Sound] = []
-    for _ in range(draw(st.integers(1, 4))):
-        events.append(
-            Sound(
-                concept=concept,
-                span=draw(spans(start, end)),
-                score=score,
-                listener="sound",
-                background=draw(st.booleans()),
-                snapped=draw(st.booleans()),
-                side=draw(st.sampled_from((None, "left", "right", "centre"))),
-                prominence_db=draw(st.sampled_from((None, 4.0, 20.0))),
-            )
+    events = [
+        Sound(
+            concept=concept,
+            span=draw(spans(start, end)),
+            score=score,
+            listener="sound",
+            background=draw(st.booleans()),
+            snapped=draw(st.booleans()),
+            side=draw(st.sampled_from((None, "left", "right", "centre"))),
+            prominence_db=draw(st.sampled_from((None, 4.0, 20.0))),
         )
+        for _ in range(draw(st.integers(1, 4)))
+    ]
     events = list({e.id: e for e in events}.values())
     if len(events) < 2:
         return list(events)
@@ -182,10 +181,10 @@ def recordings(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
         )
     ]  # fmt: skip
     kinds = [k for k in QUALITIES if not k.startswith(("one_side_", "level_", "background"))]
-    for what in draw(st.lists(st.sampled_from(kinds), max_size=3, unique=True)):
-        found.append(
-            Quality(what=what, amount=50.0, side="left", span=(start, end), score=draw(SCORES), listener="level")
-        )
+    found.extend(
+        Quality(what=what, amount=50.0, side="left", span=(start, end), score=draw(SCORES), listener="level")
+        for what in draw(st.lists(st.sampled_from(kinds), max_size=3, unique=True))
+    )
     if draw(st.booleans()):
         room = draw(st.sampled_from((None, "dry", "small", "live", "hall", "cathedral")))
         found.append(

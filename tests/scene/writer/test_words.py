@@ -10,7 +10,8 @@ from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.lexicon.grammar import article, ing, plural, third_person, times
 from earwitness.scene.writer.microplan import numbers, words
-from scene.writer.reading import lint, tell, words as bare_words
+from scene.writer.reading import lint, tell
+from scene.writer.reading import words as bare_words
 from scene.writer.strategies import covered
 
 SAID = sorted(k for k, c in ontology().concepts.items() if not c.unsaid)
@@ -99,8 +100,9 @@ def test_plurals_and_counts() -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [
-        (0.2, "a fraction of a second"), (0.5, "about half a second"), (1.0, "about one second"), (1.5, "about one and a half seconds"),
-        (6.1, "about six seconds"), (27.0, "about 27 seconds"), (150.0, "about two and a half minutes"), (2340.0, "about 39 minutes"),
+        (0.2, "a fraction of a second"), (0.5, "about half a second"), (1.0, "about one second"),
+        (1.5, "about one and a half seconds"), (6.1, "about six seconds"), (27.0, "about 27 seconds"),
+        (150.0, "about two and a half minutes"), (2340.0, "about 39 minutes"),
         (120.0, "about two minutes"), (95.0, "about one and a half minutes"),
     ],
 )  # fmt: skip

@@ -99,7 +99,7 @@ def opening(
     return Opening(
         because=because or ids or fallback, salience=1.0, span=part.span, seconds=evidence.facts.seconds,
         elements=chosen, silent=silent if silent == "noise" or not chosen else "", whole=part.last, more=more,
-        lead=part.last and len(chosen) == 1 and not more and silent != "noise",
+        lead=part.last and len(chosen) == 1 and not more and silent != "noise" and len(chosen[0].persons) < 2,
     )  # fmt: skip
 
 
