@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from earwitness.clip import RATE, Clip
 from earwitness.errors import Cancelled, Failed
-from earwitness.scene.evidence.observation import Sound, Span, Utterance
+from earwitness.scene.evidence.observation import Pattern, Sound, Span, Utterance
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.hear import LONGEST_S, REST_S, SHORTEST_S, TABLE, Ear, Ears, hear, silent, spans
 from earwitness.scene.listeners.listener import Context, Report
@@ -142,7 +142,7 @@ def test_a_listener_that_breaks_was_unavailable(caplog: pytest.LogCaptureFixture
     with caplog.at_level(logging.WARNING):
         (part,) = hear(clip, ears(broken, other, strict=False))
     assert [(c.listener, c.state) for c in part.coverage] == [("sound", "unavailable"), ("speech", "ran")]
-    assert [o.label for o in part.observations] == ["cat"]
+    assert [o.label for o in part.observations if isinstance(o, Sound)] == ["cat"]
     assert "listener sound failed on 0.00-2.00 s" in caplog.text
     with pytest.raises(ZeroDivisionError):
         list(hear(clip, ears(broken, other, strict=True)))
@@ -165,7 +165,8 @@ def test_cancelling_stops_before_the_next_listener() -> None:
 def test_one_observation_for_each_id_the_surest() -> None:
     weak, strong = Reports("sound", score=0.4), Reports("speech", score=0.8)
     (part,) = hear(Clip.from_samples(noise(2.0), RATE), ears(weak, strong))
-    assert [(o.id, o.score) for o in part.observations] == [("sound:dog@0.00", 0.8)]
+    assert [(o.id, o.score) for o in part.observations if isinstance(o, Sound)] == [("sound:dog@0.00", 0.8)]
+    assert [o.of for o in part.observations if isinstance(o, Pattern)] == ["dog"]
 
 
 class Says(Reports):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import sys
 
 import click
@@ -77,6 +78,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs the command line and ends the process: 0 done, 1 failed, 2 wrong call, 3 some failed, 130 interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Work that cannot be interrupted may still run in a thread; it holds nothing that must be tidied up.
     status = run()
     for stream in (sys.stdout, sys.stderr):

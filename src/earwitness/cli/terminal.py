@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import click
 
 from earwitness.caption import Json
-from earwitness.errors import EarwitnessError, TooLong
+from earwitness.errors import EarwitnessError, Forbidden, TooLong
 
 UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")
 """Control characters but tab and line feed, and marks that override the direction of what follows."""
@@ -37,4 +37,6 @@ def complain(name: str, error: EarwitnessError) -> None:
     message = one_line(error.message)
     if isinstance(error, TooLong):
         message += " Raise the limit with --max-minutes N (0 for none)."
+    if isinstance(error, Forbidden):
+        message += " Addresses of this machine and its private network need --allow-private."
     click.echo(f"earwitness: {one_line(name)}: {message}", err=True)

@@ -111,6 +111,7 @@ TABLE = (
     Ear("tone", _tone),
     Ear("sound", _sound),
     Ear("speech", _speech),
+    Ear("voice", _voice),
     Ear("space", _space, hears_silence=True),
     Ear("music", _music),
 )
