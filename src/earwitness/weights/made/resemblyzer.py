@@ -1,7 +1,7 @@
 """Resemblyzer's speaker encoder (GE2E, https://arxiv.org/abs/1710.10467), from its PyTorch file.
 
-`encoder.npz` holds its weights under PyTorch's names (`lstm.weight_ih_l0` ... `linear.bias`), float32. `encoder.onnx` is
-the same network as a graph.
+`encoder.npz` holds its weights under PyTorch's names (`lstm.weight_ih_l0` ... `linear.bias`), float32. `encoder.onnx`
+is the same network as a graph.
 
 The graph:
     input  `mel`       float32 [n, 160, 40]: 1.6 s of mel power

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from earwitness.bulk import manifest, plan
+from earwitness.bulk.run import Run
+from earwitness.bulk.sinks import Row, rows, sink
+from earwitness.bulk.work import Crew
+from earwitness.errors import NotReady
+from kit import bulk_echo
+
+Write = Callable[..., Path]
+
+
+def crew(tmp_path: Path, workers: int = 2, **flags: Any) -> Crew:
+    return Crew(workers, flags={"folder": str(tmp_path), **flags}, make=bulk_echo.make)
+
+
+def go(tmp_path: Path, crew: Crew, out: str = "out.jsonl") -> list[Row]:
+    """One run over the folder `in`; all rows that are there afterwards."""
+    items = manifest.read(str(tmp_path / "in"))
+    standing: set[str] = set()
+    wanted = {i.id: i for i in items}
+
+    def keep(row: Row) -> bool:
+        stands = plan.settled(wanted[row["id"]], plan.done(row), plan.Rules())
+        if stands:
+            standing.add(row["id"])
+        return stands
+
+    there = sink(tmp_path / out)
+    there.open(keep)
+    try:
+        Run(crew, there).run(plan.remaining(items, standing))
+    finally:
+        there.close()
+    return list(rows(tmp_path / out))
+
+
+def test_one_row_a_clip_and_failures_are_rows(clip: Write, tmp_path: Path) -> None:
+    for n in range(5):
+        clip(f"{n}.wav", seed=n)
+    (tmp_path / "in" / "bad.wav").write_text("no audio at all")
+    found = {r["id"]: r for r in go(tmp_path, crew(tmp_path))}
+    assert set(found) == {"0.wav", "1.wav", "2.wav", "3.wav", "4.wav", "bad.wav"}
+    assert found["bad.wav"]["caption"] is None
+    assert found["bad.wav"]["error"]["code"] == "not_audio"
+    assert found["0.wav"]["caption"].startswith("The clip lasts 0.200 seconds.")
+    assert found["0.wav"]["seconds"] == 0.2
+    assert found["0.wav"]["usage"]["prompt_tokens_details"]["audio_tokens"] == 13
+
+
+def test_the_same_bytes_are_heard_once_and_written_for_each(clip: Write, tmp_path: Path) -> None:
+    clip("a.wav")
+    for n in range(6):
+        shutil.copy(tmp_path / "in" / "a.wav", tmp_path / "in" / f"copy{n}.wav")
+    found = go(tmp_path, crew(tmp_path, pause_s=0.05))
+    assert len(found) == 7
+    assert len({r["caption"] for r in found}) == 1
+    assert len(bulk_echo.heard(tmp_path)) == 1
+    clip("later.wav")
+    assert len(go(tmp_path, crew(tmp_path))) == 8
+    assert len(bulk_echo.heard(tmp_path)) == 1
+
+
+def test_a_second_run_does_only_what_is_new_or_changed(clip: Write, tmp_path: Path) -> None:
+    for n in range(3):
+        clip(f"{n}.wav", seed=n)
+    go(tmp_path, crew(tmp_path))
+    clip("3.wav", seed=3)
+    changed = clip("1.wav", seed=9)
+    os.utime(changed, (5, 5))
+    found = go(tmp_path, crew(tmp_path))
+    assert Counter(r["id"] for r in found) == Counter(["0.wav", "1.wav", "2.wav", "3.wav"])
+    assert len(bulk_echo.heard(tmp_path)) == 5
+
+
+def test_a_clip_that_kills_its_worker_twice_is_a_row_and_the_others_are_done(clip: Write, tmp_path: Path) -> None:
+    for n in range(4):
+        clip(f"{n}.wav", seed=n)
+    clip("deadly.wav", seconds=0.5)
+    found = {r["id"]: r for r in go(tmp_path, crew(tmp_path, workers=1, fatal_s=0.5))}
+    assert len(found) == 5
+    assert found["deadly.wav"]["error"]["code"] == "failed"
+    assert all(found[f"{n}.wav"]["error"] is None for n in range(4))
+
+
+def test_models_that_do_not_load_end_the_run(clip: Write, tmp_path: Path) -> None:
+    clip("a.wav")
+    with pytest.raises(NotReady, match="models pull"):
+        go(tmp_path, Crew(2, make=bulk_echo.make_nothing))
+    assert (tmp_path / "out.jsonl").read_text() == ""
+
+
+def test_stopping_finishes_what_is_in_flight(clip: Write, tmp_path: Path) -> None:
+    items = [manifest.Item(f"{n}", f"{n}", clip(f"{n}.wav", seed=n)) for n in range(30)]
+    there = sink(tmp_path / "out.jsonl")
+    there.open(lambda _: True)
+    told: list[Row] = []
+
+    def first(row: Row) -> None:
+        told.append(row)
+        run.stop()
+
+    run = Run(crew(tmp_path, workers=1, pause_s=0.02), there, first)
+    written = run.run(items)
+    there.close()
+    assert 1 <= written == len(told) <= 4
+    assert len(list(rows(tmp_path / "out.jsonl"))) == written
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from bulk.test_run import crew, go
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    print("began", flush=True)
+    go(folder, crew(folder, pause_s=0.02), sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize("out", ["out.jsonl", "out"])
+def test_killed_anywhere_and_run_again_nothing_is_lost_or_double(clip: Write, tmp_path: Path, out: str) -> None:
+    if out == "out":
+        pytest.importorskip("pyarrow")
+    for n in range(12):
+        clip(f"{n}.wav", seed=n)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    tests = str(Path(__file__).parents[1])
+    for wait in (0.2, 1.2, 1.6, 2.0):
+        command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path), tests, out]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    found = go(tmp_path, crew(tmp_path), out)
+    assert Counter(r["id"] for r in found) == Counter(f"{n}.wav" for n in range(12))
+    assert all(json.dumps(r) and r["error"] is None for r in found)
