@@ -264,6 +264,7 @@ class Inference(Message):
 
     key: str
     grounds: tuple[str, ...] = ()
+    person: Person | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

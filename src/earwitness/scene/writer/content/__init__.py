@@ -35,6 +35,8 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
     told += [*named, *formed, *music_told, *spoken]
     told += speech.manners(part, memory)
     told += setting.cautions(part, memory)
+    if (reaction := speech.reacting(spoken, named)) and memory.first("reacting"):
+        told.append(reaction)
     if part.last and first and (read := speech.reading(evidence, part, named, memory)):
         told.append(read)
     told += setting.setting(part, memory)

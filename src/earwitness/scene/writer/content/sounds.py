@@ -35,6 +35,12 @@ BEDS = frozenset(
 """Broadband sounds that are taken for each other: where measured noise fills the recording they are not told, and one
 that gives way to another at a part's border is the same sound going on."""
 
+ASIDES = 2
+"""Guesses that a clip may hold beside what is asserted."""
+
+Levels = dict[str, tuple[Certainty, str]]
+"""Concept -> how sure it is, and the concept that may be asserted."""
+
 NOISES = ("noise_white", "noise_pink", "noise_brown")
 
 THROUGHOUT = 0.85
@@ -116,9 +122,9 @@ def sayable(sound: Sound, part: Part, noisy: bool) -> bool:
     return True
 
 
-def _levels(sounds: list[Sound]) -> dict[str, tuple[Certainty, str]]:
+def _levels(sounds: list[Sound]) -> Levels:
     """Concept -> certainty and asserted concept, from its surest event; what may not be said is left out."""
-    found: dict[str, tuple[Certainty, str]] = {}
+    found: Levels = {}
     for s in sorted(sounds, key=lambda s: (-s.score, s.start, s.id)):
         if s.concept in found:
             continue
@@ -135,7 +141,7 @@ def _levels(sounds: list[Sound]) -> dict[str, tuple[Certainty, str]]:
     return found
 
 
-def _superseded(concept: str, levels: dict[str, tuple[Certainty, str]]) -> bool:
+def _superseded(concept: str, levels: Levels) -> bool:
     """Whether a more specific concept that is asserted says the same, or a surer general one is enough."""
     o = ontology()
     level, asserted = levels[concept]
@@ -150,12 +156,27 @@ def _superseded(concept: str, levels: dict[str, tuple[Certainty, str]]) -> bool:
     return False
 
 
-def _alone(sounds: list[Sound]) -> dict[str, tuple[Certainty, str]]:
+def _alone(sounds: list[Sound]) -> Levels:
     """Where nothing can be asserted: the best guess, as a guess."""
     best = max(sounds, key=lambda s: (s.score, -s.start, s.concept), default=None)
     if best is None or certainty_of(best) != "possible":
         return {}
     return {best.concept: ("possible", best.concept)}
+
+
+def _asides(sounds: list[Sound], part: Part, levels: Levels) -> Levels:
+    """Possible sounds that stand alone in time, where nothing else is told: at most two, as guesses."""
+    busy = [s.span for s in sounds if s.concept in levels]
+    busy += [o.span for o in part.observations if isinstance(o, Utterance | Music | Tone | Shape)]
+    found: Levels = {}
+    for s in sorted(sounds, key=lambda s: (-s.score, s.start, s.concept)):
+        known = s.concept in levels or s.concept in found or s.concept in BEDS
+        if known or len(found) == ASIDES or certainty_of(s) != "possible":
+            continue
+        if all(overlap(s.span, b) <= 0.3 * (s.end - s.start) for b in busy):
+            found[s.concept] = ("possible", s.concept)
+            busy.append(s.span)
+    return found
 
 
 def _something_told(part: Part) -> bool:
@@ -174,6 +195,8 @@ def groups(part: Part, guess: bool = True, noisy: bool = False) -> tuple[Group, 
     levels = _levels(sounds)
     if guess and not levels and not _something_told(part):
         levels = _alone(sounds)
+    elif guess and whole(part):
+        levels |= _asides(sounds, part, levels)
     found = []
     for concept in sorted(levels):
         if _superseded(concept, levels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
@@ -10,6 +11,7 @@ from earwitness.scene.evidence.observation import Emotion, Quality, Span, Uttera
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
+from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.messages import (
     Certainty,
     Expressing,
@@ -257,6 +259,21 @@ def feeling(e: Emotion) -> tuple[str, Certainty] | None:
         return "animated", level
     if round(e.activation, 3) <= -0.5:
         return "subdued", level
+    return None
+
+
+def reacting(told: list[Speaking], named: list[Happening]) -> Inference | None:
+    """Somebody speaks of a noise while one goes on: only the words can say so, and then it only seems so."""
+    words = set(lexicon().inferences["reacting"]["words"])
+    for m in told:
+        said = set(re.findall(r"[a-z]+", f"{m.text if m.language == 'en' else ''} {m.translation or ''}".casefold()))
+        noises = [h for h in named if h.asserted in m.over]
+        if noises and said & words:
+            ids = tuple(dict.fromkeys((*m.because, *noises[0].because)))
+            return Inference(
+                because=ids, certainty="possible", salience=0.65, span=m.span, key="reacting",
+                grounds=(noises[0].asserted,), person=m.person,
+            )  # fmt: skip
     return None
 
 

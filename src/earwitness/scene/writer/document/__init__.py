@@ -65,6 +65,13 @@ def budget(seconds: float, first: bool, last: bool) -> int:
     return max(1, min(4, round(seconds / 8)))
 
 
+def role_of(m: Message) -> Role:
+    """The paragraph that a message belongs to; what is inferred of a speaker stands with the speech."""
+    if isinstance(m, Inference) and m.key in ("reading", "reacting"):
+        return "speech"
+    return ROLES[type(m)]
+
+
 def _kept(messages: tuple[Message, ...], most: int) -> list[Message]:
     events = [m for m in messages if ROLES[type(m)] == "events"]
     ranked = sorted(events, key=lambda m: (-m.salience, m.start, m.id))[:most]
@@ -77,7 +84,7 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
     kept = _kept(messages, budget(seconds, first, last))
     by_role: dict[Role, list[Message]] = {}
     for m in kept:
-        by_role.setdefault(ROLES[type(m)], []).append(m)
+        by_role.setdefault(role_of(m), []).append(m)
     for role in ("events", "speech"):
         if role in by_role:
             by_role[role].sort(key=_speech_order if role == "speech" else lambda m: (m.start, m.id))
@@ -105,5 +112,5 @@ def _spoken_first(rest: list[Message]) -> list[Message]:
 
 def _speech_order(m: Message) -> tuple[float, int, str]:
     """Turns in order of time; how a voice sounds comes after its first turn."""
-    rank = 0 if isinstance(m, Speaking) else 1
+    rank = 0 if isinstance(m, Speaking) else 2 if isinstance(m, Inference) else 1
     return (m.start if isinstance(m, Speaking) else m.start + 0.01, rank, m.id)

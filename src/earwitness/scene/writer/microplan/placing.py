@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.messages import Absence, Inference, Recording, Setting
-from earwitness.scene.writer.microplan import numbers
+from earwitness.scene.writer.microplan import numbers, words
 from earwitness.scene.writer.microplan.context import Wording
 from earwitness.scene.writer.phrase import Clause, Fixed, Items, Noun
 
@@ -33,8 +33,6 @@ def recording(m: Recording, w: Wording) -> list[Clause]:
 def absence(m: Absence, w: Wording) -> list[Clause]:
     """What is not there, in one negated clause."""
     names = [MISSING[k] for k in m.missing]
-    if names == ["other voice", "other sound"]:
-        names = ["other voice", "other sound"]
     listed = Items(tuple(Fixed(n if i == 0 else f"no {n}") for i, n in enumerate(names)))
     return [w.clause("absence.some", m, {"missing": listed}, "absence")]
 
@@ -43,5 +41,8 @@ def inference(m: Inference, w: Wording) -> list[Clause]:
     """What the evidence suggests."""
     if m.key == "reading":
         return [w.clause(f"inference.reading_{m.certainty}", m, {}, "reading")]
+    if m.key == "reacting" and m.person is not None:
+        noise, person = words.known(words.entry(m.grounds[0])), w.discourse.person(m.person)
+        return [w.clause("inference.reacting", m, {"subject": person, "noise": noise}, "reacting")]
     text = lexicon().inferences[m.key]["text"]
     return [w.clause(f"inference.place_{m.certainty}", m, {"place": str(text)}, "place")]

@@ -58,7 +58,7 @@ def playing(m: Playing, w: Wording) -> list[Clause]:
     if m.certainty != "sure":
         return [w.clause(f"playing.{m.certainty}", m, slots, "music")]
     instruments = ensemble(m.instruments, m.solo)
-    key = "playing.named" if instruments else "playing.drums" if m.drums_only else "playing.unnamed"
+    key = "playing.drums" if m.drums_only else "playing.named" if instruments else "playing.unnamed"
     clauses = [w.clause(key, m, {**slots, "instruments": instruments}, "music")]
     if m.vocals in VOCALS:
         level = "sure" if m.vocals_certainty == "sure" else "likely"
