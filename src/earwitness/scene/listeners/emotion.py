@@ -71,9 +71,11 @@ class EmotionListener:
         return Report(tuple(found), coverage)
 
     def _drowned(self, turn: Utterance, patches: Patches | None) -> bool:
-        """Whether the turn is sung, or music over it is too loud to judge the voice."""
-        music = level(patches, ("Music",), turn.span, np.mean)
-        return turn.sung or music >= self._rules["windows"]["music"]
+        """Whether the turn is sung, or music or anything else over it is too loud to judge the voice."""
+        rules = self._rules["windows"]
+        if turn.sung or level(patches, ("Music",), turn.span, np.mean) >= rules["music"]:
+            return True
+        return patches is not None and level(patches, ("Speech",), turn.span, np.mean) < rules["speech"]
 
     def _spans(self, said: Sequence[Utterance], activity: Activity) -> list[Span]:
         """The longest stretches of activity within the speaker's turns, cut to the longest that is judged, in order."""
@@ -116,7 +118,11 @@ class EmotionListener:
             )
         )
         angry = anger if max(stretches, key=lambda s: s.judgement.anger).judgement.top == "anger" else 0.0
-        named, score, votes = self._named(deep, wide, angry, self._votes(said, span, patches), voice)
+        votes = self._votes(said, span, patches)
+        if said[0].language in self._rules["regions"]["tonal"]:
+            angry = angry if "shouting" in votes or "unpleasant" in votes else 0.0
+            deep, wide = deep - max(0.0, min(1.0, deep)), wide - max(0.0, min(1.0, wide))
+        named, score, agreeing = self._named(deep, wide, angry, votes, voice)
         yield Emotion(
             span=span,
             score=score,
@@ -124,7 +130,7 @@ class EmotionListener:
             speaker=speaker,
             activation=self._activation(deep, wide),
             named=named,
-            votes=("voice", *votes),
+            votes=("voice", *agreeing),
         )
         yield from self._changes(speaker, stretches)
 

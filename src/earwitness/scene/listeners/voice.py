@@ -27,7 +27,7 @@ from earwitness.scene.listeners.voice_speakers import Company, Heads, Sex, child
 LEAST_VOICED = 15
 """Voiced frames (0.24 s) from which on pitch is told."""
 BAND_HZ = 3_700.0
-BAND_DB = 42.0
+BAND_DB = 45.5
 """Speech whose level above BAND_HZ lies this far under the level below it came through a telephone's band."""
 DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "my"})
 """Languages counted in characters."""
