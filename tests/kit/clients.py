@@ -27,7 +27,7 @@ from earwitness.intake.uploads import Uploads
 from earwitness.server.app import build
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Keys
-from earwitness.server.listen import protocol
+from earwitness.server.listen import config
 from earwitness.server.options import MODEL, ServerOptions
 from kit.echo import Echo, Words
 
@@ -117,11 +117,7 @@ def served(
         await captioner.start()
         exchange = Exchange(captioner, Keys(Path(options.keys_file)), options, uploads)
         app = build(exchange)
-        config = uvicorn.Config(
-            app, http=protocol(options), ws="none", lifespan="off", log_config=None, access_log=False,
-            timeout_keep_alive=90, timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(app, options))
         serving = asyncio.create_task(server._serve([sock]))
         while not server.started:
             await asyncio.sleep(0.005)

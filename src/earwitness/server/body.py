@@ -67,11 +67,12 @@ class Bodies:
             await self._refuse(headers, receive)
             raise _too_large()
         body = bytearray()
-        async for piece in self.pieces(receive):
+        pieces = self.pieces(receive)
+        async for piece in pieces:
             if len(body) + len(piece) > self.limit:
                 seen = len(body) + len(piece)
                 body.clear()
-                await self.swallow(receive, seen)
+                await self.swallow(pieces, seen)
                 raise _too_large()
             body += piece
         return body
@@ -79,12 +80,12 @@ class Bodies:
     async def _refuse(self, headers: Headers, receive: Receive) -> None:
         """Lets a body pass by unread; not if the client waits for our word (`Expect`) before it sends one."""
         if headers.get("expect", "").lower() != "100-continue":
-            await self.swallow(receive, 0)
+            await self.swallow(self.pieces(receive), 0)
 
-    async def swallow(self, receive: Receive, seen: int) -> None:
-        """Lets the rest of a body pass by, to a bound; `seen` bytes came before."""
+    async def swallow(self, pieces: AsyncIterator[bytes], seen: int) -> None:
+        """Lets what is left of a body pass by, to a bound; `seen` bytes came before."""
         try:
-            async for piece in self.pieces(receive):
+            async for piece in pieces:
                 seen += len(piece)
                 if seen > self._drain:
                     return

@@ -167,14 +167,9 @@ class Draining(Server):
         self._exchange.stop()
 
 
-def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[], None]) -> None:
-    """Serves on `sock` until SIGTERM or SIGINT, then drains; a second signal ends at once.
-
-    Args:
-        ready: called once connections are accepted.
-    """
-    options = exchange.options
-    config = Config(
+def config(app: ASGIApp, options: ServerOptions) -> Config:
+    """How uvicorn serves `app` by these options; it trusts no proxy's headers, and signals are not its own."""
+    return Config(
         app,
         http=protocol(options),
         ws="none",
@@ -182,17 +177,25 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=round(options.idle_timeout_s),
         timeout_graceful_shutdown=2,
         backlog=1024,
-        proxy_headers=False,
     )
+
+
+def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[], None]) -> None:
+    """Serves on `sock` until SIGTERM or SIGINT, then drains; a second signal ends at once.
+
+    Args:
+        ready: called once connections are accepted.
+    """
 
     async def main() -> None:
         try:
             await exchange.captioner.start()
             sweeping = asyncio.create_task(exchange.sweep())
-            await Draining(config, exchange, ready).run_until_told(sock)
+            await Draining(config(app, exchange.options), exchange, ready).run_until_told(sock)
             sweeping.cancel()
         finally:
             sock.close()

@@ -102,7 +102,7 @@ class Upload:
                     form.feed(piece)
                 form.end()
         except EarwitnessError:
-            await self.exchange.bodies.swallow(door.receive, 0)
+            await self.exchange.bodies.swallow(pieces, 0)
             raise
         await door.reply(Reply(200, b"", content_type="text/plain"))
 
