@@ -28,6 +28,8 @@ LINE_BYTES = 1 << 20
 """Longest line of a stream that is read; a caption in one event is a few kB."""
 WHOLE_BYTES = 1 << 22
 """Longest reply that was not streamed."""
+AT_ONCE_BYTES = 1 << 20
+"""Bodies up to this size are sent in one piece, which is quicker; larger ones are never whole in memory."""
 MARKS = 10
 """Prompt tokens around the audio places (QWEN's chat template for one audio)."""
 
@@ -162,7 +164,10 @@ class UpstreamEngine:
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Accept": "text/event-stream"}
         try:
             async with self._pool().post(
-                f"{replica.url}/chat/completions", data=_sent(body), headers=headers, allow_redirects=False
+                f"{replica.url}/chat/completions",
+                data=_sent(body) if len(body) > AT_ONCE_BYTES else b"".join(body),
+                headers=headers,
+                allow_redirects=False,
             ) as reply:
                 self._judge(replica, reply)
                 async for payload in _payloads(reply):
