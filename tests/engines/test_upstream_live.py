@@ -73,7 +73,9 @@ async def test_scene_behind_it_tells_the_same(tmp_path: Path, store: Store) -> N
     clip, scene = chirp(), SceneEngine(SceneOptions(), store)
     await scene.start()
     sent = wav_header(len(clip.pcm)) + clip.pcm.tobytes()  # wording hangs on the bytes of the file
-    direct = (await Captioner(Intake(), scene, Words()).caption(InlineSource(sent))).text
+    intake = Intake()
+    direct = (await Captioner(intake, scene, Words()).caption(InlineSource(sent))).text
+    await intake.close()
     with served(tmp_path, scene) as server:  # type: ignore[arg-type]
         engine = through(server)
         await engine.start()
