@@ -73,7 +73,7 @@ def _musical(m: Music) -> Musical | None:
         key=_key(m),
         genres=tags(m.genres, "genre", 2, "likely"),
         moods=tags(m.moods, "mood", 2, "likely"),
-        dynamics=m.dynamics if m.dynamics in ("building", "fading", "varied") else None,
+        dynamics=m.dynamics if m.dynamics in ("building", "fading") else None,
         loop_s=m.loop_s,
         instrumental=m.vocals == "none"
         and (m.vocals_score is None or certainty("music", "vocals", m.vocals_score) in ("sure", "likely")),

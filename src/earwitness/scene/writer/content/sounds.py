@@ -185,6 +185,15 @@ def _something_told(part: Part) -> bool:
     )
 
 
+def _played(concept: str, events: tuple[Sound, ...], part: Part) -> bool:
+    """Whether a tonal sound that is not sure lies within music: then it is likelier to be a part of it."""
+    o = ontology()
+    if concept not in o or o[concept].kind != "tonal":
+        return False
+    music = [m for m in part.observations if isinstance(m, Music) and certainty_of(m) == "sure"]
+    return all(any(overlap(m.span, e.span) > 0.8 * (e.end - e.start) for m in music) for e in events)
+
+
 def groups(part: Part, guess: bool = True, noisy: bool = False) -> tuple[Group, ...]:
     """The part's sound events by concept, in order of their first start.
 
@@ -199,9 +208,9 @@ def groups(part: Part, guess: bool = True, noisy: bool = False) -> tuple[Group, 
         levels |= _asides(sounds, part, levels)
     found = []
     for concept in sorted(levels):
-        if _superseded(concept, levels):
-            continue
         level, asserted = levels[concept]
         events = tuple(s for s in sounds if s.concept == concept and certainty_of(s) is not None)
+        if _superseded(concept, levels) or (level != "sure" and _played(asserted, events, part)):
+            continue
         found.append(Group(concept, events, patterns.get(concept), level, asserted))
     return tuple(sorted(found, key=lambda g: (g.span[0], g.concept)))

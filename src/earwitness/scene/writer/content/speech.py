@@ -201,7 +201,7 @@ def traits(voice: Voice, person: Person, language: str) -> tuple[str, ...]:
     found = []
     if voice.register in ("low", "high") and not (person.sex is None and not person.child):
         found.append(str(voice.register))
-    if voice.range_st is not None and voice.range_st < 3.0:
+    if voice.range_st is not None and voice.range_st < 2.0:
         found.append("monotone")
     if voice.range_st is not None and voice.range_st > 10.0:
         found.append("lively")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -112,5 +113,7 @@ def _spoken_first(rest: list[Message]) -> list[Message]:
 
 def _speech_order(m: Message) -> tuple[float, int, str]:
     """Turns in order of time; how a voice sounds comes after its first turn."""
-    rank = 0 if isinstance(m, Speaking) else 2 if isinstance(m, Inference) else 1
+    if isinstance(m, Inference):
+        return (math.inf, 2, m.id)
+    rank = 0 if isinstance(m, Speaking) else 1
     return (m.start if isinstance(m, Speaking) else m.start + 0.01, rank, m.id)

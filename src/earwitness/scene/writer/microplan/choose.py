@@ -37,8 +37,8 @@ class Chooser:
         """One of some wordings; no memory of what was used."""
         return max(options, key=lambda o: self._weight(message_id, o))
 
-    def frame(self, key: str, message_id: str, slots: Mapping[str, Phrase]) -> Frame:
-        """The frame for a message.
+    def frame(self, key: str, message_id: str, slots: Mapping[str, Phrase], leading: bool = True) -> Frame:
+        """The frame for a message. leading: it may begin with a time or another leading slot.
 
         Raises:
             LookupError: no frame of this pattern takes these slots.
@@ -46,6 +46,8 @@ class Chooser:
         fitting = [f for f in lexicon().frame(key) if fits(f, slots)]
         if not fitting:
             raise LookupError(f"no frame of {key} takes {sorted(slots)}")
+        if not leading:
+            fitting = [f for f in fitting if not f.text.startswith("{When}")] or fitting
         fresh = [f for f in fitting if f.id not in self.recent and self.used[f.id] < 2]
         best = max(fresh or fitting, key=lambda f: (0 if fresh else -self.used[f.id], self._weight(message_id, f.id)))
         self.recent.append(best.id)

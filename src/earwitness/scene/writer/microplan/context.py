@@ -13,11 +13,12 @@ from earwitness.scene.writer.phrase import Clause, Fixed, Phrase
 
 @dataclass(slots=True)
 class Wording:
-    """One a clip. clip_s: its length in seconds."""
+    """One a clip. clip_s: its length in seconds; led: the sentence already begins with a time of its own."""
 
     clip_s: float
     chooser: Chooser
     discourse: Discourse = field(default_factory=Discourse)
+    led: bool = False
 
     def clause(
         self,
@@ -35,7 +36,8 @@ class Wording:
                     filled[name] = Fixed(value)
             elif value is not None:
                 filled[name] = value
-        frame = self.chooser.frame(key, message.id, filled)
+        frame = self.chooser.frame(key, message.id, filled, leading=not self.led)
+        self.led = stem == "lead"
         return Clause(
             frame=frame.text,
             frame_id=frame.id,

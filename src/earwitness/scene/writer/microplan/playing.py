@@ -12,7 +12,6 @@ VOCALS = {"voice": "a voice", "male": "a male voice", "female": "a female voice"
 DYNAMICS = {
     "building": "builds up over time",
     "fading": "fades away towards the end",
-    "varied": "changes between louder and softer",
 }
 
 
@@ -73,13 +72,14 @@ def _styles(tags: tuple[tuple[str, Certainty], ...], table: dict[str, str]) -> l
 def musical(m: Musical, w: Wording) -> list[Clause]:
     """Key and tempo in one clause, style and mood in another, what changes in a third."""
     clauses: list[Clause] = []
-    facts = []
+    facts = ""
+    beats = f"about {round(m.tempo_bpm)} beats per minute" if m.tempo_bpm else ""
     if m.key:
-        facts.append(f"in {_key(m.key)}")
-    if m.tempo_bpm:
-        facts.append(f"at about {round(m.tempo_bpm)} beats per minute")
+        facts = f"is in {_key(m.key)}" + (f", at {beats}" if beats else "")
+    elif beats:
+        facts = f"{w.pick(m, 'tempo', ('moves at', 'keeps a tempo of'))} {beats}"
     if facts:
-        clauses.append(w.clause("musical.measures", m, {"facts": " ".join(facts)}, "music-is"))
+        clauses.append(w.clause("musical.measures", m, {"facts": facts}, "music-is"))
     lex = lexicon()
     styles, moods = _styles(m.genres, dict(lex.genres)), _styles(m.moods, dict(lex.moods))
     hedge = all(level == "sure" for _, level in (*m.genres, *m.moods))
