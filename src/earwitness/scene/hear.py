@@ -82,10 +82,11 @@ def _voice(store: Store, _hearing: Hearing) -> Listener:
     return VoiceListener(store.path("swift-f0"), store.path("resemblyzer"))
 
 
-def _emotion(store: Store, hearing: Hearing) -> Listener:
+def _emotion(store: Store, _hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.emotion import EmotionListener
 
-    return EmotionListener(hearing.speech_model or store.path("whisper-base"))
+    # Its heads were fitted to the encoder of whisper-base and to no other speech model.
+    return EmotionListener(store.path("whisper-base"), store.path("swift-f0"))
 
 
 def _space(_store: Store, _hearing: Hearing) -> Listener:
@@ -112,6 +113,7 @@ TABLE = (
     Ear("sound", _sound),
     Ear("speech", _speech),
     Ear("voice", _voice),
+    Ear("emotion", _emotion),
     Ear("space", _space, hears_silence=True),
     Ear("music", _music),
 )
