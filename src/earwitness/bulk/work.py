@@ -16,7 +16,7 @@ from earwitness import assemble
 from earwitness.bulk.manifest import Item
 from earwitness.bulk.plan import stamp
 from earwitness.bulk.sinks import Row
-from earwitness.caption import Caption, fold
+from earwitness.caption import Caption, Options, fold
 from earwitness.captioner import Captioner
 from earwitness.clip import SourceFacts
 from earwitness.errors import EarwitnessError, Failed, Unreachable
@@ -25,9 +25,7 @@ from earwitness.render.subtitles import labels, srt, vtt
 from earwitness.source import PathSource, Source, UrlSource
 
 
-async def caption_one(
-    captioner: Captioner, item: Item, model: str, turn: asyncio.Semaphore, timeline: bool = False
-) -> Row:
+async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asyncio.Semaphore) -> Row:
     """The row of one clip; what goes wrong with it is in the row. `turn` is held while it is heard.
 
     `timeline` also writes SRT, WebVTT and Audacity labels beside a local file.
@@ -40,9 +38,9 @@ async def caption_one(
             source = _source(item, Path(folder))
             async with captioner.open(source) as clip:
                 facts = clip.facts
-                async with turn, aclosing(captioner.listen(clip)) as events:
+                async with turn, aclosing(captioner.listen(clip, Options(windows=crew.windows))) as events:
                     result = await fold(events)
-        if timeline and item.path is not None and item.start is None:
+        if crew.timeline and item.path is not None and item.start is None:
             _write_timelines(item.path, result)
     except EarwitnessError as error:
         result = error
@@ -55,7 +53,7 @@ async def caption_one(
         "seconds": facts.seconds if facts else None,
         "stamp": list(before) if before else None,
     }
-    return {**head, **record(item.source, model, result)}
+    return {**head, **record(item.source, crew.model, result)}
 
 
 def _source(item: Item, folder: Path) -> Source:
@@ -87,13 +85,17 @@ Maker = Callable[[Mapping[str, Any]], Captioner]
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How the work is done: worker processes, clips heard at once in each, settings of each, and the model's name."""
+    """How the work is done: worker processes, clips heard at once in each, settings of each, and the model's name.
+
+    `windows`: a model engine hears long clips window by window. `timeline`: files with times beside each local clip.
+    """
 
     workers: int
     heard_at_once: int = 1
     flags: Mapping[str, Any] = field(default_factory=dict)
     model: str = "qwen3-omni-30b-a3b-captioner"
     timeline: bool = False
+    windows: bool = True
     make: Maker = assemble.from_flags
 
 
@@ -130,7 +132,7 @@ async def _answer(pipe: Connection, captioner: Captioner, crew: Crew) -> None:
     tasks: set[asyncio.Task[None]] = set()
 
     async def one(item: Item) -> None:
-        pipe.send(await caption_one(captioner, item, crew.model, turn, crew.timeline))
+        pipe.send(await caption_one(captioner, item, crew, turn))
 
     while True:
         try:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from earwitness.cli.following import Tally, bar, interruptible
 from earwitness.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from earwitness.bulk.manifest import Item
-    from earwitness.bulk.run import Run
     from earwitness.bulk.sinks import Row
     from earwitness.bulk.work import Crew
+    from earwitness.settings import Settings
 
 DONE, SOME_FAILED, INTERRUPTED = 0, 3, 130
 SAMPLE = 20
+CONCURRENCY = 16
+"""Requests in flight to an upstream server where nothing is said; vLLM batches them."""
 
 HELP = """Caption every clip of SOURCE and write one row each to OUT.
 
@@ -40,32 +34,12 @@ Examples:
   earwitness bulk 'shards/{000..031}.tar' out/ --shard 0/4
   earwitness bulk recordings/ captions.jsonl --retry failed,timed_out
   earwitness bulk recordings/ captions.jsonl --dry-run
+  earwitness bulk report captions.jsonl > report.html
 
 \b
 Ctrl-C once finishes the clips in flight, twice stops at once.
 Exit status: 0 done, 1 failed, 2 wrong call, 3 some clips failed, 130 interrupted.
 """
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run came to."""
-
-    rows: int = 0
-    seconds: float = 0.0
-    errors: Counter[str] = field(default_factory=Counter)
-    began: float = field(default_factory=time.monotonic)
-
-    def add(self, row: Row) -> None:
-        self.rows += 1
-        self.seconds += row.get("seconds") or 0.0
-        if row.get("error"):
-            self.errors[row["error"]["code"]] += 1
-
-    @property
-    def spent(self) -> float:
-        """Seconds since the run began."""
-        return max(time.monotonic() - self.began, 1e-3)
 
 
 def shard(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -84,6 +58,8 @@ def shard(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--column", metavar="NAME", help="Column of the list that holds the path or URL.")
 @click.option("--id-column", metavar="NAME", help="Column that names the clip in the output. [the path or URL]")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes. [by cores and memory]")
+@click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="Requests in flight to upstream. [16]")
+@click.option("--single-pass", is_flag=True, help="A model engine hears clips over 60 s in one pass, not by windows.")
 @click.option("--retry", metavar="CODES", default="", help="Do failed clips again: codes between commas, or all.")
 @click.option("--verify", is_flag=True, help="Hash every file that is done, whatever its date says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N clips.")
@@ -99,13 +75,15 @@ def command(source: str, out: Path, **flags: Any) -> int:
     from earwitness import settings
     from earwitness.bulk import manifest, plan, sinks
 
+    if source == "report" and not Path(source).exists():
+        return _report(out)
     given = _settings(flags)
     chosen = settings.load(given)
     items = manifest.read(source, manifest.Columns(flags["column"], flags["id_column"]))
     items = plan.chosen(items, flags["shuffle"], flags["shard"], flags["limit"])
-    crew = _crew(flags["workers"], given, chosen.model, flags["timeline"])
+    crew = _crew(chosen, given, flags)
     if flags["dry_run"]:
-        return _estimate(items, out, crew, _rules(flags))
+        return _estimate(items, out, crew, _rules(flags), priced=chosen.engine == "upstream")
     sink = sinks.sink(out)
     standing: set[str] = set()
     sink.open(_keeping(items, standing, _rules(flags)))
@@ -139,12 +117,19 @@ def _rules(flags: dict[str, Any]) -> Any:
     return Rules(frozenset(c.strip() for c in flags["retry"].split(",") if c.strip()), flags["verify"])
 
 
-def _crew(workers: int | None, given: dict[str, Any], model: str, timeline: bool) -> Crew:
+def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Crew:
+    """`scene`: a process a core, as far as memory goes. `upstream`: one process, many requests. `qwen`: one of one."""
     from earwitness.bulk.work import Crew
     from earwitness.cli.checks import MEMORY_FLOOR, usable_cores, usable_memory
 
-    fitting = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
-    return Crew(workers or fitting, 1, given, model, timeline)
+    workers, at_once = 1, 1
+    if chosen.engine == "scene":
+        workers = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
+    elif chosen.engine == "upstream":
+        at_once = flags["concurrency"] or CONCURRENCY
+    return Crew(
+        flags["workers"] or workers, at_once, given, chosen.model, flags["timeline"], windows=not flags["single_pass"]
+    )
 
 
 def _keeping(items: list[Item], standing: set[str], rules: Any) -> Any:
@@ -172,59 +157,16 @@ def _run(todo: list[Item], crew: Crew, sink: Any, quiet: bool) -> tuple[Tally, b
     tally = Tally()
     if not todo:
         return tally, False
-    with _bar(len(todo), tally, quiet) as step:
+    with bar(len(todo), tally, quiet) as step:
 
         def told(row: Row) -> None:
             tally.add(row)
             step()
 
         run = Run(crew, sink, told)
-        with _interruptible(run) as pressed:
+        with interruptible(run) as pressed:
             run.run(todo)
     return tally, pressed.is_set()
-
-
-@contextmanager
-def _interruptible(run: Run) -> Iterator[threading.Event]:
-    """Ctrl-C, or a request to end, once: finish what is in flight; twice: stop."""
-    pressed = threading.Event()
-
-    def press(_number: int, _frame: FrameType | None) -> None:
-        if pressed.is_set():
-            run.kill()
-            return
-        pressed.set()
-        run.stop()
-        os.write(2, b"\nearwitness: finishing the clips in flight; once more stops at once\n")
-
-    before = {number: signal.signal(number, press) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield pressed
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _bar(total: int, tally: Tally, quiet: bool) -> Iterator[Any]:
-    """A bar with rate, time left, audio hours and errors by code; nothing where nobody looks."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield lambda: None
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=total)
-
-        def step() -> None:
-            errors = " ".join(f"{code}:{n}" for code, n in tally.errors.most_common(3))
-            said = f"{tally.rows / tally.spent:.1f}/s  {tally.seconds / 3600:.2f} h of audio  {errors}"
-            progress.update(task, completed=tally.rows, description=said)
-
-        yield step
 
 
 def _sum_up(tally: Tally, out: Path) -> None:
@@ -234,7 +176,7 @@ def _sum_up(tally: Tally, out: Path) -> None:
         click.echo(f"  {count:,} failed: {one_line(code)} (again with --retry {one_line(code)})", err=True)
 
 
-def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any) -> int:
+def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any, priced: bool) -> int:
     """Hears a sample, writes nothing, and says what the rest would take."""
     from earwitness.bulk import plan, sinks
 
@@ -252,6 +194,8 @@ def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any) -> int:
     hours = tally.seconds / good * len(todo) / 3600
     took = f"{_duration(tally.spent / good * len(todo))} with {crew.workers} workers"
     click.echo(f"From {tally.rows} of them: about {hours:.1f} h of audio, {took}.")
+    if priced:
+        click.echo(_cost(tally, len(todo) / good))
     for code, count in tally.errors.most_common():
         click.echo(f"  {count} of the sample failed: {one_line(code)}")
     return INTERRUPTED if interrupted else DONE
@@ -261,3 +205,24 @@ def _duration(seconds: float) -> str:
     if seconds >= 5400:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _cost(tally: Tally, times: float) -> str:
+    """What the service's own price list would ask for as many tokens."""
+    from earwitness.accounting.price import rates
+    from earwitness.caption import Usage
+
+    tokens = round(tally.prompt_tokens * times), round(tally.completion_tokens * times)
+    price = rates().price(Usage(tokens[0], 0, tokens[1]))
+    told = f"{price:.2f} {rates().currency} by the international list"
+    return f"Tokens: about {tokens[0]:,} in and {tokens[1]:,} out; {told}."
+
+
+def _report(out: Path) -> int:
+    """One page about all rows of `out`, on standard output."""
+    from earwitness.bulk.report import page
+
+    if not out.exists():
+        raise click.UsageError(f"There is no {out}.")
+    click.echo(page(out))
+    return DONE
