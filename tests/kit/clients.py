@@ -7,7 +7,6 @@ import base64
 import http.server
 import io
 import math
-import socket
 import struct
 import threading
 import time
@@ -27,7 +26,7 @@ from earwitness.intake.uploads import Uploads
 from earwitness.server.app import build
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Keys
-from earwitness.server.listen import config
+from earwitness.server.listen import bind, config
 from earwitness.server.options import MODEL, ServerOptions
 from kit.echo import Echo, Words
 
@@ -96,10 +95,7 @@ def served(
     (folder / "spool").mkdir(exist_ok=True)
     engine = engine or Echo()
     options = replace(options or ServerOptions(), keys_file=str(folder / "keys.json"))
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", 0))
-    sock.listen(256)
+    sock = bind(replace(options, port=0))
     made: list[Served] = []
     up = threading.Event()
     stop = threading.Event()

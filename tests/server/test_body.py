@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import tracemalloc
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.types import Message, Receive
 
 from earwitness.errors import BadRequest, Busy, Cancelled
-from earwitness.server.body import Bodies, parse, parse_now
+from earwitness.server.body import PLACE, Bodies, parse, parse_now
 
 JSON = {"content-type": "application/json"}
 
@@ -33,7 +37,7 @@ def bodies(limit: int = 1000, drain: int = 5000, together: int = 10_000, pause_s
 
 async def read(headers: dict[str, str], receive: Receive, of: Bodies | None = None) -> object:
     async with (of or bodies()).json(headers, receive) as body:
-        return body
+        return body.tree
 
 
 async def test_a_body_in_pieces() -> None:
@@ -133,12 +137,12 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_x22_what_is_no_json_object_is_refused(name: str) -> None:
     with pytest.raises(BadRequest) as caught:
-        await parse(HOSTILE[name])
+        await parse(HOSTILE[name], 1000)
     assert caught.value.code == "invalid_body"
 
 
 def test_x22_duplicate_keys_are_read_one_way() -> None:
-    assert parse_now(b'{"a":1,"a":2}') == {"a": 2}
+    assert parse_now(b'{"a":1,"a":2}').tree == {"a": 2}
 
 
 def test_x22_memory_of_a_large_body_stays_below_twice_its_size() -> None:
@@ -150,3 +154,61 @@ def test_x22_memory_of_a_large_body_stays_below_twice_its_size() -> None:
         assert tracemalloc.get_traced_memory()[1] < limit * 1.1  # the body itself was there before
     finally:
         tracemalloc.stop()
+
+
+LONG = base64.b64encode(bytes(range(256)) * 1024)
+
+
+def test_base64_is_cut_out_and_decoded() -> None:
+    found = parse_now(b'{"m":[{"data":"data:audio/wav;base64,' + LONG + b'"}],"n":1}')
+    assert found.cut == (PLACE, bytes(range(256)) * 1024)
+    assert found.tree == {"m": [{"data": f"data:audio/wav;base64,{PLACE}"}], "n": 1}
+
+
+UNCUT = {
+    "short": b'{"a":";base64,QUFB"}',
+    "white space": b'{"a":";base64,' + LONG + b'\\n"}',
+    "no padding": b'{"a":";base64,' + LONG.rstrip(b"=") + b'"}',
+    "escape": b'{"a":";base64,' + LONG + b'\\""}',
+    "two": b'{"a":";base64,' + LONG + b'","b":";base64,QUFB"}',
+    "bare": b'{"a":"' + LONG + b'"}',
+}
+
+
+@pytest.mark.parametrize("name", UNCUT)
+def test_what_is_not_cut_is_read_as_it_stands(name: str) -> None:
+    found = parse_now(UNCUT[name])
+    if name != "no padding" or found.cut is None:
+        assert found.cut is None
+        assert found.tree == json.loads(UNCUT[name])
+
+
+def test_base64_at_the_limit_is_left_to_the_intake() -> None:
+    body = b'{"a":";base64,' + LONG + b'"}'
+    assert parse_now(body, len(LONG)).cut is None
+    assert parse_now(body, len(LONG) + 1).cut is not None
+
+
+@pytest.mark.parametrize("body", [b'{"a":1};base64,%s"', b';base64,%s"', b'{"a"x;base64,%s":1}', b'{"a":";base64,%s'])
+def test_base64_outside_of_a_string_is_no_json(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        parse_now(body % LONG)
+
+
+@given(st.lists(st.sampled_from([b'"', b"{", b"}", b":", b"\\", b";base64,", LONG, b"a", b",", b"data:"]), max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_cutting_never_changes_what_is_json(pieces: list[bytes]) -> None:
+    body = b"".join(pieces)
+    try:
+        plain = json.loads(body)
+    except ValueError:
+        plain = None
+    try:
+        found = parse_now(body)
+    except BadRequest:
+        assert not isinstance(plain, dict)
+        return
+    text = json.dumps(found.tree)
+    if found.cut is not None:
+        text = text.replace(f";base64,{PLACE}", f";base64,{base64.b64encode(found.cut[1]).decode()}")
+    assert json.loads(text) == plain

@@ -97,8 +97,12 @@ def messages(given: Any, read: Callable[[Any, Found], None]) -> Found:
     return found
 
 
-def source(audio: str | tuple[str, str], owner: str, resolves_uploads: bool) -> Source:
+def source(
+    audio: str | tuple[str, str], owner: str, resolves_uploads: bool, cut: tuple[str, bytes] | None = None
+) -> Source:
     """The source that a reference names: an address, a data URL, an upload, or bare base64 with its format.
+
+    `cut`: what stands for the audio of the data URL, and that audio, where it was decoded already.
 
     Raises:
         BadRequest: the form is none of these (also for paths and `file://`: a server opens no files of its own).
@@ -111,7 +115,8 @@ def source(audio: str | tuple[str, str], owner: str, resolves_uploads: bool) -> 
     if colon and scheme in ("http", "https") and rest.startswith("//") and len(rest) > 2:
         return UrlSource(audio.strip())
     if colon and scheme == "data":
-        return data_url(audio.strip(), 0)
+        found = data_url(audio.strip(), 0)
+        return InlineSource(cut[1], found.media_type) if cut is not None and found.data == cut[0] else found
     if colon and scheme == "oss" and rest.startswith("//") and len(rest) > 2 and resolves_uploads:
         return UploadSource(rest[2:], owner)
     raise invalid_url()

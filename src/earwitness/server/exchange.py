@@ -15,6 +15,7 @@ from earwitness.caption import Caption, Event, Finish, Folder, Note
 from earwitness.captioner import Captioner
 from earwitness.clip import Clip
 from earwitness.errors import Busy, EarwitnessError, NotReady, TimedOut
+from earwitness.intake import Intake, Limits
 from earwitness.intake.uploads import Uploads
 from earwitness.server.ask import Ask
 from earwitness.server.body import Bodies
@@ -107,7 +108,14 @@ class Exchange:
         self.uploads = uploads
         self.keys = keys
         self.options = options
-        self.bodies = Bodies(options.body_limit, options.drain_limit, 16 * options.body_limit, options.body_timeout_s)
+        limits = captioner.intake.limits if isinstance(captioner.intake, Intake) else Limits()
+        self.bodies = Bodies(
+            options.body_limit,
+            options.drain_limit,
+            16 * options.body_limit,
+            options.body_timeout_s,
+            limits.base64_chars,
+        )
         self.running = 0
         self.draining = False
         self._stopped = False

@@ -34,7 +34,8 @@ def bind(options: ServerOptions) -> socket.socket:
         BadRequest: the address is taken, not this machine's, or may not be used; the message says what to do.
     """
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named because asyncio sends small pieces at once (TCP_NODELAY) only where it sees TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((options.host, options.port))

@@ -20,7 +20,13 @@ class GenerationAsk:
     incremental: bool
 
 
-def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_uploads: bool) -> GenerationAsk:
+def read(
+    body: dict[str, Any],
+    models: tuple[str, ...],
+    owner: str,
+    resolves_uploads: bool,
+    cut: tuple[str, bytes] | None = None,
+) -> GenerationAsk:
     """What the body asks for. Keys that are not known are passed over.
 
     Args:
@@ -28,6 +34,7 @@ def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_upl
         models: the names that are served.
         owner: whose uploads may be named.
         resolves_uploads: whether the header that makes `oss://` resolve was sent.
+        cut: what stands for the audio of the data URL, and that audio, where it was cut out of the body.
 
     Raises:
         BadRequest: anything that CONTRACT's table names, with the field where it is known.
@@ -48,7 +55,7 @@ def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_upl
     return GenerationAsk(
         ask=Ask(
             model=model,
-            source=asking.source(found.one(), owner, resolves_uploads),
+            source=asking.source(found.one(), owner, resolves_uploads, cut),
             options=options,
             wanted=wanted,
             ignored=tuple(found.ignored),

@@ -36,8 +36,8 @@ class Generation:
         resolves = headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
         streams = headers.get("x-dashscope-sse", "").lower() == "enable"
         async with self.exchange.bodies.json(headers, door.receive) as body:
-            asked = request.read(body, self.exchange.options.models, principal.owner, resolves)
-            body.clear()
+            asked = request.read(body.tree, self.exchange.options.models, principal.owner, resolves, body.cut)
+            body.tree, body.cut = {}, None
             tell = self._stream if streams else self._whole
             await door.attended(tell(door, principal, asked))
 

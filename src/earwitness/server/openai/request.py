@@ -23,7 +23,13 @@ class ChatAsk:
     include_usage: bool
 
 
-def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_uploads: bool) -> ChatAsk:
+def read(
+    body: dict[str, Any],
+    models: tuple[str, ...],
+    owner: str,
+    resolves_uploads: bool,
+    cut: tuple[str, bytes] | None = None,
+) -> ChatAsk:
     """What the body asks for. Keys that are not known are passed over.
 
     Args:
@@ -31,6 +37,7 @@ def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_upl
         models: the names that are served.
         owner: whose uploads may be named.
         resolves_uploads: whether the header that makes `oss://` resolve was sent.
+        cut: what stands for the audio of the data URL, and that audio, where it was cut out of the body.
 
     Raises:
         BadRequest: anything that CONTRACT's table names, with the field where it is known.
@@ -46,7 +53,7 @@ def read(body: dict[str, Any], models: tuple[str, ...], owner: str, resolves_upl
     return ChatAsk(
         ask=Ask(
             model=model,
-            source=asking.source(found.one(), owner, resolves_uploads),
+            source=asking.source(found.one(), owner, resolves_uploads, cut),
             options=options,
             wanted=wanted,
             ignored=tuple(found.ignored),

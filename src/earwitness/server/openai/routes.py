@@ -41,8 +41,8 @@ class ChatCompletions(_Endpoint):
         principal = self.exchange.identify(headers)
         resolves = headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
         async with self.exchange.bodies.json(headers, door.receive) as body:
-            chat = request.read(body, self.exchange.options.models, principal.owner, resolves)
-            body.clear()
+            chat = request.read(body.tree, self.exchange.options.models, principal.owner, resolves, body.cut)
+            body.tree, body.cut = {}, None
             tell = self._stream if chat.stream else self._whole
             await door.attended(tell(door, principal, chat))
 
