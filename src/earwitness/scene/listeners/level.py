@@ -186,6 +186,9 @@ class LevelListener:
         samples -= samples.mean() if len(samples) else 0.0
         power = float(np.mean(samples**2)) if len(samples) >= width * RATE / 2 else 0.0
         edge_dbfs = 10.0 * math.log10(power + 1e-12)
+        near = loudness[-1:-6:-1]
+        if len(near) < 5 or abs(float(near[0]) - float(np.median(near[1:]))) > limit["even_db"]:
+            return []  # a beginning or an end of its own at the edge: a hit, a word
         sounding = loudness[loudness > float(loudness.max()) - 20.0]
         if edge_dbfs < limit["floor_dbfs"] or edge_dbfs < float(np.median(sounding)) - limit["below_body_db"]:
             return []

@@ -21,8 +21,8 @@ from earwitness.scene.listeners.space_band import density, hum, is_telephone, sl
 from earwitness.scene.listeners.space_room import Floor, decay_time, floor
 from earwitness.scene.listeners.space_stereo import places
 
-LOSSLESS = ("pcm_", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "als")
-"""Codecs (by the beginning of FFmpeg's names) that give back the very samples that were put in."""
+LOSSLESS = ("pcm_", "float32", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "als")
+"""Codecs (by the beginning of FFmpeg's names; float32: samples from memory) that give back the very samples that were put in."""
 
 TELEPHONE = (
     "amrnb",

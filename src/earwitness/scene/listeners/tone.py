@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from earwitness.clip import Clip
+from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.observation import Level, Observation, Span, Tone
 from earwitness.scene.evidence.part import Coverage
@@ -21,6 +21,21 @@ from earwitness.scene.listeners.tone_telephone import Signal, digits, lines
 SHORT = 512
 LONG = 2048
 """Windows in samples at 16 kHz."""
+
+
+def exact(samples: Floats, run: Run) -> float:
+    """Frequency in Hz of a steady run, from one long window over it (at most 2 s): short ones err below 150 Hz."""
+    first = round(run.start * RATE)
+    piece = samples[first : min(round(run.end * RATE), first + 2 * RATE)]
+    rough = float(np.median(run.first))
+    size = 2 << max(4096, len(piece)).bit_length()
+    power = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), size)) ** 2
+    step = RATE / size
+    low, high = int(0.7 * rough / step), int(1.4 * rough / step) + 2
+    k = low + int(power[low:high].argmax())
+    a, b, c = (float(np.log(power[min(max(k + d, 0), len(power) - 1)] + 1e-20)) for d in (-1, 0, 1))
+    bend = a - 2.0 * b + c
+    return (k + (0.5 * (a - c) / bend if abs(bend) > 1e-12 else 0.0)) * step
 
 
 class ToneListener:
@@ -44,10 +59,10 @@ class ToneListener:
         signals = self._telephone(samples, short, single)
         found: list[Observation] = [self._signal(s, span) for s in signals]
         rest = [r for r in single if not any(s.start - 0.05 <= r.start and r.end <= s.end + 0.05 for s in signals)]
-        found += self._tones(rest, short, span)
+        found += self._tones(rest, short, span, samples)
         return Report(tuple(sorted(found, key=lambda o: (o.start, o.label))), coverage)
 
-    def _telephone(self, samples: Any, short: Frames, single: list[Run]) -> list[Signal]:
+    def _telephone(self, samples: Floats, short: Frames, single: list[Run]) -> list[Signal]:
         limit = self._limits["frame"]
         tolerance = self._limits["line"]["tolerance"]
         two = np.where(short.one >= limit["share"], 0.0, short.two)
@@ -80,7 +95,7 @@ class ToneListener:
         level = run.level[inner]
         return bool(run.seconds >= limit["least_s"] and drift <= limit["drift"] and level.std() <= limit["steady_db"])
 
-    def _tones(self, single: list[Run], short: Frames, span: Span) -> list[Observation]:
+    def _tones(self, single: list[Run], short: Frames, span: Span, samples: Floats) -> list[Observation]:
         limit = self._limits["pure"]
         found: list[Observation] = [t for r in single if (t := self._sweep(r, span)) is not None]
         pure = [r for r in single if self._steady(r)]
@@ -99,11 +114,11 @@ class ToneListener:
                 same.append(run)
         if len(groups) > limit["kinds"]:
             return found
-        return found + [t for g in groups if (t := self._group(g, span)) is not None]
+        return found + [t for g in groups if (t := self._group(g, span, samples)) is not None]
 
-    def _group(self, group: list[Run], span: Span) -> Tone | None:
+    def _group(self, group: list[Run], span: Span, samples: Floats) -> Tone | None:
         """One tone, or beeps of one pitch."""
-        hertz = round(float(np.median(np.concatenate([r.first for r in group]))), 0)
+        hertz = float(round(exact(samples, max(group, key=lambda r: r.seconds))))
         where = (round(span[0] + group[0].start, 3), round(min(span[1], span[0] + group[-1].end), 3))
         if len(group) == 1:
             if group[0].seconds < self._limits["pure"]["alone_s"]:
