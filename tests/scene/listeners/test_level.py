@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from kit.sounds import clip_of, noise, silence, tone
 
 from earwitness.clip import Clip
 from earwitness.scene.evidence.observation import Level, Quality
 from earwitness.scene.listeners.level import LevelListener
 from earwitness.scene.listeners.listener import Context
+from kit.sounds import clip_of, noise, silence, tone
 
 RATE = 16_000
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from kit.sounds import clip_of, noise, silence, sweep, tone
 
 from earwitness.clip import Clip
 from earwitness.scene.evidence.observation import Quality, Space, Utterance
 from earwitness.scene.listeners.level import LevelListener
 from earwitness.scene.listeners.listener import Context
 from earwitness.scene.listeners.space import SpaceListener
+from kit.sounds import clip_of, noise, silence, sweep, tone
 
 RATE = 16_000
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from kit.sounds import clip_of, noise, silence, sweep, tone
 
 from earwitness.clip import Clip
 from earwitness.scene.evidence.observation import Tone
 from earwitness.scene.listeners.listener import Context
 from earwitness.scene.listeners.tone import ToneListener
 from earwitness.scene.listeners.tone_telephone import HIGH, KEYS, LOW
+from kit.sounds import clip_of, noise, silence, sweep, tone
 
 RATE = 16_000
 

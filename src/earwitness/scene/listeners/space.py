@@ -22,7 +22,7 @@ from earwitness.scene.listeners.space_room import Floor, decay_time, floor
 from earwitness.scene.listeners.space_stereo import places
 
 LOSSLESS = ("pcm_", "float32", "flac", "alac", "wavpack", "tta", "ape", "truehd", "mlp", "als")
-"""Codecs (by the beginning of FFmpeg's names; float32: samples from memory) that give back the very samples that were put in."""
+"""Codecs (the beginnings of FFmpeg's names; float32: samples from memory) that give back what was put in."""
 
 TELEPHONE = (
     "amrnb",
