@@ -31,6 +31,10 @@ from earwitness.scene.writer.write import Teller, text
 SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 LABELS = SHARED / "corpus" / "labels.jsonl"
 JUDGE = SHARED / "judge" / "judge.py"
+FUNCTION = frozenset(
+    "an the of in on at to is are was be it its and or with as by for from that this there here which what who over "
+    "into out up than then one no not can".split()
+)
 QUOTED = re.compile(r"“[^”]*”")
 
 
@@ -85,8 +89,9 @@ def tell(kept: dict[str, Any]) -> tuple[str, str, list[str], float]:
 
 
 def tokens(words: str) -> list[str]:
-    """Words of two letters or more, and single characters of scripts without blanks."""
-    return re.findall(r"[a-zà-ÿ][a-zà-ÿ]+|[\u0370-\u04ff]+|[\u3040-\u9fff]", words.casefold())
+    """Stems of words of two letters or more without function words, and single characters of dense scripts."""
+    found = re.findall(r"[a-zà-ÿ][a-zà-ÿ]+|[\u0370-\u04ff]+|[\u3040-\u9fff]", words.casefold())
+    return [re.sub(r"(?:ing|ed|es|s|e)$", "", w) if len(w) > 3 else w for w in found if w not in FUNCTION]
 
 
 def discriminability(

@@ -269,13 +269,14 @@ class Inference(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing(Message):
-    """The account in one sentence, resting on all evidence."""
+    """The account in one sentence, resting on all evidence. feelings: (speaker, key of voices.toml, certainty)."""
 
     seconds: float
     elements: tuple[Element, ...]
     silent: Literal["", "silent", "faint", "noise"] = ""
     room: str | None = None
-    feelings: tuple[tuple[str, str], ...] = ()
+    feelings: tuple[tuple[str, str, Certainty], ...] = ()
+    reading: bool = False
     telephone: bool = False
     notes: tuple[str, ...] = field(default=())
     summary: bool = False

@@ -31,7 +31,9 @@ class Memory:
     elements: dict[str, Element] = field(default_factory=dict)
     element_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     grounds: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    feelings: dict[str, str] = field(default_factory=dict)
+    feelings: dict[str, tuple[str, Certainty]] = field(default_factory=dict)
+    feeling_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    reading: tuple[str, ...] = ()
     room: str | None = None
     quiet: str = ""
 

@@ -111,11 +111,14 @@ def closing(evidence: Evidence, memory: Memory, silent: Silent, summary: bool) -
     rest = [f for f in found if f[0].what not in ("speech", "music")]
     chosen = sorted([*speech, *rest[: max(1, MOST + 1 - len(speech))]], key=lambda f: f[0].start)
     because = tuple(dict.fromkeys(i for f in chosen for i in f[1]))
+    more = (*memory.reading, *(i for ids in memory.feeling_ids.values() for i in ids))
+    because = tuple(dict.fromkeys((*because, *more))) if because else ()
     if not because:
         because = tuple(o.id for o in evidence.observations[:3]) or tuple(c.id for c in evidence.coverage[:3])
     if not because:
         return None
     return Closing(
         because=because, salience=0.9, seconds=evidence.facts.seconds, elements=tuple(f[0] for f in chosen),
-        silent="" if chosen else silent, room=memory.room, feelings=tuple(memory.feelings.items()), summary=summary,
+        silent="" if chosen else silent, room=memory.room, summary=summary,
+        feelings=tuple((k, *v) for k, v in memory.feelings.items()), reading=bool(memory.reading),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
-from earwitness.scene.evidence.observation import Emotion, Quality, Span, Utterance, Voice
+from earwitness.scene.evidence.observation import Emotion, Quality, Space, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
@@ -38,6 +38,9 @@ HINTED = 0.5
 
 DENSE = ("zh", "ja", "yue", "th", "lo", "km", "my", "bo")
 """Languages written without blanks between words: two characters are counted as a word."""
+
+CLEAR_DB = 15.0
+"""Level over the noise (as in `Space.snr_db`) below which speech is not called clear."""
 
 FRONT_TIME_S = 0.75
 """Speech that starts later than this has its start told."""
@@ -230,11 +233,13 @@ def manners(part: Part, memory: Memory) -> list[Message]:
                         sole=sole,
                     )
                 )
+    found += _clear(part, memory, sole)
     for e in part.observations:
         if isinstance(e, Emotion) and e.speaker in memory.spoken:
             told = feeling(e)
-            if told and memory.feelings.get(e.speaker) != told[0]:
-                memory.feelings[e.speaker] = told[0]
+            if told and told[0] in lexicon().feelings and memory.feelings.get(e.speaker, ("",))[0] != told[0]:
+                memory.feelings[e.speaker] = told
+                memory.feeling_ids[e.speaker] = (e.id,)
                 found.append(
                     Expressing(
                         because=(e.id, *_voice_of(e.speaker, part)), certainty=told[1], salience=0.7, span=e.span,
@@ -242,6 +247,18 @@ def manners(part: Part, memory: Memory) -> list[Message]:
                     )
                 )  # fmt: skip
     return found
+
+
+def _clear(part: Part, memory: Memory, sole: bool) -> list[Message]:
+    """That the only speaker is easy to understand: every word was surely made out, and no noise is behind it."""
+    us = [u for u in part.observations if isinstance(u, Utterance) and u.text.strip()]
+    noisy = any(isinstance(s, Space) and s.snr_db is not None and s.snr_db < CLEAR_DB for s in part.observations)
+    sure = bool(us) and all(certainty_of(u) == "sure" and not (u.doubtful or u.sung) for u in us)
+    if not sole or noisy or not sure or not memory.first("clear"):
+        return []
+    person = memory.persons[us[0].speaker or "voice"]
+    ids = tuple(u.id for u in us)
+    return [Manner(because=ids, salience=0.5, span=us[0].span, person=person, traits=("clear",), sole=sole)]
 
 
 def _voice_of(speaker: str, part: Part) -> tuple[str, ...]:
@@ -292,6 +309,7 @@ def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memo
     spoken = sum(u.end - u.start for u in us) / max(evidence.facts.seconds, 0.1)
     if spoken < 0.6 or not memory.first("reading"):
         return None
+    memory.reading = tuple(u.id for u in us)
     return Inference(
         because=tuple(u.id for u in us), certainty="likely" if words_of(text, language) >= 13 else "possible",
         salience=0.6, span=part.span, key="reading",

@@ -91,6 +91,28 @@ def _list(texts: list[str]) -> str:
     return ", ".join(texts[:-1]) + f" and {texts[-1]}" if len(texts) > 1 else "".join(texts)
 
 
+def account(e: Element, m: Closing) -> str:
+    """One thing as the closing tells it: with what its speaker expresses and how its events lie in time."""
+    if e.what == "speech" and len(e.persons) == 1:
+        if m.reading and len(e.languages) == 1:
+            head = description(e.persons[0]).replace("speaker", "voice")
+            return f"{spelled(Noun(head))} apparently reading aloud in {_names(e.languages)}"
+        table = lexicon().feelings
+        felt = [table[key][level] for who, key, level in m.feelings if who == e.persons[0].name and key in table]
+        return element(e) + (f", who {felt[-1]}" if felt else "")
+    text = element(e)
+    return f"{text} at regular intervals" if e.what == "sound" and e.form == "regular" else text
+
+
+def told_in(m: Closing) -> Items:
+    """The elements of a closing as a list."""
+    texts: dict[str, None] = {}
+    for e in m.elements:
+        hedge = {"sure": "", "likely": "what sounds like ", "possible": "what may be "}[e.certainty]
+        texts[hedge + account(e, m)] = None
+    return Items(tuple(Fixed(t) for t in texts))
+
+
 def listed(elements: tuple[Element, ...]) -> Items:
     """The elements as a list, each once, in their order."""
     told: dict[str, None] = {}
@@ -131,7 +153,7 @@ def closing(m: Closing, w: Wording) -> list[Clause]:
         return [w.clause(f"summary.{what}", m, {"length": numbers.length(m.seconds)}, "closing")]
     place = f", {lexicon().rooms_short[m.room]}" if m.room else ""
     slots: dict[str, Phrase | str | None] = {
-        "elements": listed(m.elements),
+        "elements": told_in(m),
         "place": place,
         "length": numbers.length(m.seconds),
     }

@@ -45,7 +45,9 @@ def rhythm(m: Happening, w: Wording) -> str:
     if m.form == "once":
         key = "throughout" if m.throughout and not m.times else ""
     elif m.form == "continuous":
-        key = "throughout" if m.throughout else "continuous"
+        key = "throughout" if m.throughout else ""
+    elif m.form == "several" and len(m.times) == m.count:
+        key = ""
     else:
         key = keys.get(m.form, m.form)
     if not key:

@@ -71,6 +71,8 @@ def manner(m: Manner, w: Wording) -> list[Clause]:
     voice = [t for t in m.traits if lex.trait_places[t] == "voice"]
     pace = [t for t in m.traits if lex.trait_places[t] == "pace"]
     clauses = []
+    if "clear" in m.traits:
+        clauses.append(w.clause("manner.clear", m, {}, "clear"))
     if voice:
         subject = w.discourse.voice_of(m.person)
         traits = Items(tuple(Fixed(lex.traits[t]) for t in voice))
