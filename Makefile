@@ -23,7 +23,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.setup: requirements/build.txt requirements/server.txt pyproject.toml | $(BIN)/python
-	@echo "setup: installing the program and its libraries into $(VENV) (about 400 MB, once)"
+	@echo "setup: installing the program and its libraries into $(VENV) (about 700 MB, once)"
 	$(INSTALL) requirements/build.txt
 	$(INSTALL) requirements/server.txt
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
