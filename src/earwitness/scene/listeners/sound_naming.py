@@ -14,7 +14,12 @@ from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.ontology.concepts import ontology
 
 TICKS = frozenset({"tick", "clock", "clicking"})
+BANGS = frozenset({"explosion", "artillery_fire", "gunshot_gunfire", "machine_gun", "fireworks", "burst_pop"})
 BANG_SPREAD_DB = 6.0
+VAGUE = ("rubbing", "source_unknown", "impact")
+VAGUE_LEAD = 0.1
+"""A name that says only how it sounds gives way to one that says what it is, this close behind."""
+
 FAMILY_SHARPNESS = 8.0
 CONSIDERED = 8
 
@@ -33,7 +38,7 @@ def vetoed(concept: str, cues: Cues) -> bool:
     """Whether physics speaks against a name: a clock that does not tick evenly, a bang that does not decay."""
     if concept in TICKS:
         return cues.rhythm.period_s is None
-    if any(f.key == "bang" for f in ontology().family_of(concept)):
+    if concept in BANGS:
         return cues.spread_db <= BANG_SPREAD_DB
     return False
 
@@ -57,6 +62,19 @@ def in_family(best: Name, ranked: list[Name]) -> Name:
     return best
 
 
+def specific(allowed: list[Name]) -> list[Name]:
+    """The names, the first that says what it is moved before one that only says how it sounds, if it is close."""
+    known = ontology()
+    if not any(known.within(allowed[0].concept, v) for v in VAGUE):
+        return allowed
+    for n in allowed[1:]:
+        if allowed[0].figure - n.figure > VAGUE_LEAD:
+            break
+        if not any(known.within(n.concept, v) for v in VAGUE):
+            return [n, *(m for m in allowed if m is not n)]
+    return allowed
+
+
 def backed_off(ranked: list[Name]) -> Name | None:
     """The nearest ancestor of the best name that its relatives make sure enough, as softmax mass of the figures."""
     known = ontology()
@@ -64,9 +82,12 @@ def backed_off(ranked: list[Name]) -> Name | None:
     weights = [exp(FAMILY_SHARPNESS * (n.figure - top[0].figure)) for n in top]
     total = sum(weights)
     limit = limits("sound")["backoff"]
-    for parent in list(known.ancestors(top[0].concept))[1:]:
-        mass = sum(w for n, w in zip(top, weights, strict=True) if known.within(n.concept, parent.key)) / total
-        if round(mass, 3) >= limit["mass"] and not parent.unsaid and parent.owner is None:
+    for parent in known.ancestors(top[0].concept):
+        members = [(n, w) for n, w in zip(top, weights, strict=True) if known.within(n.concept, parent.key)]
+        mass = round(sum(w for _, w in members) / total, 3)
+        if parent.unsaid or parent.owner is not None or len(members) < 2:
+            continue
+        if mass >= limit["mass"]:
             return Name(parent.key, top[0].figure, min(limit["chance"], mass))
     return None
 
@@ -77,17 +98,16 @@ def named(ranked: list[Name], cues: Cues) -> Name | None:
     allowed = [n for n in ranked[:CONSIDERED] if not vetoed(n.concept, cues)]
     if not allowed:
         return None
+    allowed = specific(allowed)
     best = in_family(allowed[0], allowed)
-    chance = shaken(best.chance, caution(cues.prominence_db))
-    if round(chance, 3) >= limit["least"]:
+    factor = caution(cues.prominence_db)
+    chance = shaken(best.chance, factor)
+    if round(chance, 3) >= limit["likely"]:
         return Name(best.concept, best.figure, chance)
-    if round(allowed[0].figure, 3) < limit["figure"]:
-        return None
-    parent = backed_off(allowed)
-    if parent is None:
-        return None
-    chance = shaken(parent.chance, caution(cues.prominence_db))
-    return Name(parent.concept, parent.figure, chance) if round(chance, 3) >= limit["least"] else None
+    parent = backed_off([*allowed, *ranked[CONSIDERED:]]) if round(allowed[0].figure, 3) >= limit["figure"] else None
+    if parent is not None and round(shaken(parent.chance, factor), 3) >= limit["likely"]:
+        return Name(parent.concept, parent.figure, shaken(parent.chance, factor))
+    return Name(best.concept, best.figure, chance) if round(chance, 3) >= limit["least"] else None
 
 
 def spread_db(levels: Floats) -> float:

@@ -80,16 +80,13 @@ class Opinion:
         _, scores, embeddings = self._tagger.run(samples, stride)
         return View(scores.mean(axis=0), scores.max(axis=0), embeddings.mean(axis=0), embeddings.max(axis=0))
 
-    def views(self, samples: Floats) -> list[View]:
-        """The samples as they are, then cut and looped, slower, faster."""
+    def rank(self, samples: Floats, untouched: View) -> list[Name]:
+        """Names for what sounds, best first: the samples cut and looped, slower and faster, and the view of them as
+        they are, which the caller has."""
         cut = trimmed(samples)
         shortest = round(LOOP_S * RATE)
         again = (cut, resampled(cut, 5, 4), resampled(cut, 4, 5))
-        return [self.view(samples), *(self.view(looped(v, shortest)) for v in again)]
-
-    def rank(self, samples: Floats) -> list[Name]:
-        """Names for what sounds, best first."""
-        return self.judge(self.views(loudest(samples)))
+        return self.judge([untouched, *(self.view(looped(v, shortest)) for v in again)])
 
     def judge(self, views: Sequence[View]) -> list[Name]:
         """Names from the views (the first is the untouched one, the second the trimmed one)."""

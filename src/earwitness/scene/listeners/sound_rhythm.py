@@ -113,3 +113,12 @@ def rhythm(mel: Floats) -> Rhythm:
     elif strength >= STRENGTH and len(found) >= LEAST:
         period = lag
     return Rhythm(tuple(found), share, strength, period)
+
+
+def even(starts: list[float]) -> Rhythm | None:
+    """The rhythm of events whose starts are known, None unless at least four come evenly."""
+    share, median = interval_share(starts)
+    if share < SHARE:
+        return None
+    every = refined(starts, median)
+    return Rhythm(tuple(starts), share, 0.0, every if abs(every - median) <= 0.1 * median else median)

@@ -1,0 +1,98 @@
+"""Observations made of what was named, and of what could only be described."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from earwitness.scene.evidence.observation import Observation, Pattern, Shape, Sound
+from earwitness.scene.listeners.sound_groups import Group
+from earwitness.scene.listeners.sound_opinion import Name
+from earwitness.scene.listeners.sound_rhythm import SHARE, Rhythm
+from earwitness.scene.listeners.sound_scene import Scene
+from earwitness.scene.listeners.sound_segments import Stretch
+from earwitness.scene.listeners.sound_shape import form
+from earwitness.scene.ontology.concepts import ontology
+
+LISTENER = "sound"
+MERGE_S = {"impulsive": 0.2, "tonal": 0.2, "steady": 2.0, "ambience": 4.0}
+"""Gaps shorter than this do not part two events of one sound, by kind."""
+
+MEASURED = 0.7
+"""Score of a description: what was measured was there."""
+
+
+def merged(stretches: Sequence[Stretch], kind: str) -> list[Stretch]:
+    """Stretches with the gaps bridged that do not part two events of this kind."""
+    out: list[Stretch] = []
+    for s in stretches:
+        if out and s.start - out[-1].end < MERGE_S[kind]:
+            out[-1] = replace(out[-1], end=s.end, peak_db=max(s.peak_db, out[-1].peak_db))
+        else:
+            out.append(s)
+    return out
+
+
+def sound(scene: Scene, name: Name, s: Stretch, cluster: int | None = None) -> Sound:
+    """One event."""
+    start, end = scene.span[0] + s.start, scene.span[0] + s.end
+    span = (round(start, 2), round(max(end, start + 0.02), 2))
+    return Sound(
+        span=span,
+        score=round(name.chance, 3),
+        listener=LISTENER,
+        concept=name.concept,
+        level_dbfs=round(s.level_db, 1),
+        prominence_db=round(min(60.0, s.peak_db - s.floor_db), 1),
+        peak=round(scene.peak(name.concept, span), 3),
+        snapped=True,
+        side=scene.side(span),
+        cluster=cluster,
+    )
+
+
+def pattern(of: str, events: Sequence[str], beat: Rhythm, start: float, end: float) -> Pattern:
+    """A measured rhythm; the count is told only where the intervals are even."""
+    return Pattern(
+        span=(start, end),
+        score=round(max(beat.share, min(1.0, beat.strength + 0.4)), 3),
+        listener=LISTENER,
+        of=of,
+        form="regular",
+        events=tuple(events),
+        period_s=None if beat.period_s is None else round(beat.period_s, 3),
+        count=len(beat.onsets) if beat.share >= SHARE else None,
+    )
+
+
+def sounds(scene: Scene, group: Group, name: Name, beat: Rhythm, cluster: int) -> list[Observation]:
+    """The events of a named group, with its rhythm."""
+    kind = ontology()[name.concept].kind
+    found = [sound(scene, name, s, cluster) for s in merged(group.stretches, kind)]
+    out: list[Observation] = list(found)
+    if beat.period_s is not None and kind in ("impulsive", "tonal"):
+        out.append(pattern(name.concept, [s.id for s in found], beat, found[0].start, found[-1].end))
+    return out
+
+
+def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
+    """A group without a name, by its loudest stretch."""
+    span = (round(group.start + scene.span[0], 2), round(group.end + scene.span[0], 2))
+    best = max(group.stretches, key=lambda s: (round(s.peak_db, 1), -s.start))
+    seen = form(scene.cut(best.start - 0.02, best.end))
+    count = len(beat.onsets) if beat.share >= SHARE else len(group.stretches)
+    many = beat.period_s is not None or (count >= 3 and best.length <= 0.5)
+    described = Shape(
+        span=span,
+        score=MEASURED,
+        listener=LISTENER,
+        texture="pulses" if many and seen.texture in ("hit", "noise") else seen.texture,
+        region=seen.region,
+        contour="steady" if many else seen.contour,
+        count=max(1, count),
+        frequency_hz=seen.frequency_hz,
+        level_dbfs=round(best.level_db, 1),
+    )
+    if beat.period_s is None:
+        return [described]
+    return [described, pattern(described.label, (described.id,), beat, *span)]
