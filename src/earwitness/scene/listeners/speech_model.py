@@ -8,7 +8,6 @@ padding the decoder begins to loop.
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,9 +26,6 @@ PAD_S, SHORTEST_S = 2.0, 10.0
 HOP_S = 0.01
 FRAME_S = 0.02
 MAX_TOKENS = 448
-WAITING = {"KMP_BLOCKTIME": "0", "OMP_WAIT_POLICY": "passive"}
-"""How the model's threads wait for each other: asleep. Spinning, as is their default, a decoding took 4.8 s instead of
-0.6 s on a machine whose cores had other work. Read when the runtime starts; a caller's own setting stays."""
 INITIAL_TIMESTAMP = 50
 """The first timestamp may be at most 1 s."""
 
@@ -71,8 +67,6 @@ class Recogniser:
     """The model of `folder` (CTranslate2 layout). Thread-safe; greedy or beam search only, so deterministic."""
 
     def __init__(self, folder: Path, threads: int = 2, compute_type: str = "int8") -> None:
-        for name, value in WAITING.items():
-            os.environ.setdefault(name, value)
         import ctranslate2
         import tokenizers
         from faster_whisper.feature_extractor import FeatureExtractor
