@@ -32,8 +32,11 @@ SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] /
 LABELS = SHARED / "corpus" / "labels.jsonl"
 JUDGE = SHARED / "judge" / "judge.py"
 FUNCTION = frozenset(
-    "an the of in on at to is are was be it its and or with as by for from that this there here which what who over "
-    "into out up than then one no not can".split()
+    re.findall(
+        r"\w+",
+        "the an of in on at to is are was be it its and or with as by for from that this there here which what who over "
+        "into out up than then one no not can",
+    )
 )
 QUOTED = re.compile(r"“[^”]*”")
 
@@ -97,25 +100,29 @@ def tokens(words: str) -> list[str]:
 def discriminability(
     captions: dict[str, str], chosen: list[dict[str, Any]], transcripts: bool
 ) -> tuple[float, list[str]]:
-    """Top-1 share of clips whose caption is nearest to its own label text by TF-IDF; and those that are not."""
+    """Top-1 share of clips whose caption is nearest to its own label text by TF-IDF; and those that are not.
+
+    Frequencies are counted over labels and captions together, so that words of every caption weigh little.
+    """
     label = {}
     for r in chosen:
         told = (r.get("transcript") or {}).get("text", "") if transcripts else ""
         label[r["file"]] = f"{r.get('reference') or ''} {told}".strip()
     files = [f for f in label if f in captions and label[f]]
     counts = {f: Counter(tokens(label[f])) for f in files}
-    frequency = Counter(w for f in files for w in counts[f])
-    weight = {w: math.log((1 + len(files)) / (1 + n)) + 1 for w, n in frequency.items()}
+    spoken = {f: Counter(tokens(captions[f])) for f in files}
+    frequency = Counter(w for f in files for side in (counts, spoken) for w in side[f])
+    weight = {w: math.log((1 + 2 * len(files)) / (1 + n)) for w, n in frequency.items()}
 
     def vector(words: Counter[str]) -> dict[str, float]:
-        raw = {w: n * weight[w] for w, n in words.items() if w in weight}
+        raw = {w: (1 + math.log(n)) * weight[w] for w, n in words.items() if w in weight}
         size = math.sqrt(sum(x * x for x in raw.values())) or 1.0
         return {w: x / size for w, x in raw.items()}
 
     targets = {label[f]: vector(counts[f]) for f in files}
     wrong = []
     for f in files:
-        mine = vector(Counter(tokens(captions[f])))
+        mine = vector(spoken[f])
         best = max(targets, key=lambda t: (sum(mine.get(w, 0.0) * x for w, x in targets[t].items()), t))
         if best != label[f]:
             wrong.append(f)
@@ -162,13 +169,15 @@ def report(a: argparse.Namespace) -> None:
     )
     options = ["--verbose"] if a.verbose else []
     subprocess.run([sys.executable, str(JUDGE), "score", str(LABELS), str(a.out), *options], check=True)
-    every = [QUOTED.sub("“”", s) for lines in sentences for s in lines]
+    printed = [s for lines in sentences for s in lines]
+    every = [QUOTED.sub("“”", s) for s in printed]
     share, wrong = discriminability(captions, chosen, transcripts=True)
     silent = [r for r in chosen if not r.get("transcript")]
     share_silent, wrong_silent = discriminability(captions, silent, transcripts=False)
     print(f"\ndiscriminability top-1 {share:.3f} (all), {share_silent:.3f} (no speech, references alone)")
     print("  not found:", ", ".join(wrong), "| no speech:", ", ".join(wrong_silent))
-    print(f"distinct sentences {len(set(every)) / max(1, len(every)):.3f} of {len(every)}")
+    shares = [len(set(x)) / max(1, len(x)) for x in (printed, every)]
+    print(f"distinct sentences {shares[0]:.3f} of {len(every)} as printed, {shares[1]:.3f} without quotations")
     repeated = Counter(
         " ".join(s.split()[:3])
         for lines in sentences

@@ -28,7 +28,7 @@ def quote(q: Quote) -> str:
 
 def _inner(text: str) -> str:
     text = re.sub(r"[\"“”„«»]", "'", " ".join(text.split()))
-    return text.strip()
+    return text.strip().rstrip(",;:、，")
 
 
 def items(phrase: Items) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.part import Part
-from earwitness.scene.writer.content import happenings, meaning, music, overview, setting, sounds, speech
+from earwitness.scene.writer.content import happenings, manner, meaning, music, overview, setting, sounds, speech
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.messages import Message
 
@@ -33,11 +33,11 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
     elif silent != memory.quiet and memory.quiet:
         memory.quiet = ""
     told += [*named, *formed, *music_told, *spoken]
-    told += speech.manners(part, memory)
+    told += manner.manners(part, memory)
     told += setting.cautions(part, memory)
-    if (reaction := speech.reacting(spoken, named)) and memory.first("reacting"):
+    if (reaction := manner.reacting(spoken, named)) and memory.first("reacting"):
         told.append(reaction)
-    if part.last and first and (read := speech.reading(evidence, part, named, memory)):
+    if part.last and first and (read := manner.reading(evidence, part, named, memory)):
         told.append(read)
     told += setting.setting(part, memory)
     told += setting.recording(part, memory)
