@@ -1,0 +1,166 @@
+"""Bulk against a loop over the command, the resume of a large finished run, and memory over many short clips.
+
+    python -m bench.bulk speed  [--clips 200] [--loop 10]   # clips of 5 to 10 s; the loop is timed on a part of them
+    python -m bench.bulk resume [--rows 10000]              # a second run of a finished one, JSONL and Parquet
+    python -m bench.bulk memory [--clips 2000]              # resident memory of all processes, early and late
+
+The clips are cut from the corpus's recordings in a seeded order, every one with bytes of its own. The loop runs the
+command once a clip, as a shell would; its time a clip is the median.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.long import labels, shared
+from bench.machine import machine, save
+from earwitness.bulk.sinks import sink
+from earwitness.clip import RATE
+from earwitness.intake import Intake
+from earwitness.source import PathSource
+
+COMMAND = str(Path(sys.executable).parent / "earwitness")
+SEED = 20261124
+
+
+async def cut(folder: Path, count: int, least: float, most: float) -> list[Path]:
+    """`count` WAV files of `least` to `most` seconds, from speech, music and sounds in turn."""
+    rng = random.Random(SEED)
+    names = [str(r["file"]) for r in labels() if r["kind"] in ("speech", "music", "sound")]
+    rng.shuffle(names)
+    intake, made = Intake(), []
+    await intake.start()
+    try:
+        for number in range(count):
+            async with intake.open_clip(PathSource(shared() / "corpus" / "audio" / names[number % len(names)])) as clip:
+                pcm = np.array(clip.pcm)
+            size = round(rng.uniform(least, most) * RATE)
+            start = rng.randrange(max(len(pcm) - size, 0) + 1)
+            piece = np.resize(pcm[start : start + size], size)
+            piece[0] = number % 32768  # no two files of the same bytes
+            path = folder / f"{number:05d}.wav"
+            with wave.open(str(path), "wb") as file:
+                file.setparams((1, 2, RATE, 0, "NONE", ""))
+                file.writeframes(piece.astype("<i2").tobytes())
+            made.append(path)
+    finally:
+        await intake.close()
+    return made
+
+
+def speed(a: argparse.Namespace) -> dict[str, Any]:
+    """Seconds a clip: bulk with its models loaded once, and the command once a clip."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "in"
+        folder.mkdir()
+        clips = asyncio.run(cut(folder, a.clips, 5.0, 10.0))
+        began = time.perf_counter()
+        subprocess.run([COMMAND, "bulk", str(folder), str(Path(scratch) / "out.jsonl"), "-q"], check=True)
+        bulk = (time.perf_counter() - began) / len(clips)
+        alone = []
+        for path in clips[: a.loop]:
+            began = time.perf_counter()
+            subprocess.run([COMMAND, "caption", "-q", str(path)], check=True, stdout=subprocess.DEVNULL)
+            alone.append(time.perf_counter() - began)
+    loop = statistics.median(alone)
+    return {
+        "clips": a.clips,
+        "loop_clips": a.loop,
+        "bulk_s_per_clip": round(bulk, 3),
+        "loop_s_per_clip": round(loop, 3),
+        "times_faster": round(loop / bulk, 2),
+    }
+
+
+def resume(a: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of the whole command when every clip is done already."""
+    result: dict[str, Any] = {"rows": a.rows}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "in"
+        folder.mkdir()
+        row = {"sha256": None, "seconds": 7.0, "caption": "A dog barks. " * 20, "summary": "A dog.", "error": None}
+        row["notes"] = [{"id": f"sound:dog@{n}", "kind": "sound", "label": "dog", "score": 0.9} for n in range(12)]
+        for name in ("out.jsonl", "out"):
+            there = sink(Path(scratch) / name)
+            there.open(lambda _: True)
+            for number in range(a.rows):
+                path = folder / f"{number:05d}.wav"
+                if name == "out.jsonl":
+                    path.write_bytes(b"%d" % number)
+                facts = path.stat()
+                stamp = [facts.st_size, facts.st_mtime_ns]
+                there.append({"id": path.name, "source": str(path), "stamp": stamp, **row, "sha256": f"{number:064x}"})
+            there.close()
+            began = time.perf_counter()
+            subprocess.run([COMMAND, "bulk", str(folder), str(Path(scratch) / name), "-q"], check=True)
+            result["jsonl_s" if name == "out.jsonl" else "parquet_s"] = round(time.perf_counter() - began, 2)
+    return result
+
+
+def memory(a: argparse.Namespace) -> dict[str, Any]:
+    """Resident MB of the command and all its children after a tenth of the clips and at the end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, out = Path(scratch) / "in", Path(scratch) / "out.jsonl"
+        folder.mkdir()
+        asyncio.run(cut(folder, a.clips, 0.5, 1.0))
+        process = subprocess.Popen([COMMAND, "bulk", str(folder), str(out), "-q"])
+        seen: list[tuple[int, float]] = []
+        while process.poll() is None:
+            done = out.read_bytes().count(b"\n") if out.exists() else 0
+            seen.append((done, resident(process.pid)))
+            time.sleep(1.0)
+    early = [m for done, m in seen if a.clips * 0.1 <= done < a.clips * 0.3]
+    late = [m for done, m in seen if done >= a.clips * 0.8]
+    return {
+        "clips": a.clips,
+        "early_mb": round(statistics.median(early), 1) if early else None,
+        "late_mb": round(statistics.median(late), 1) if late else None,
+        "most_mb": round(max(m for _, m in seen), 1),
+    }
+
+
+def resident(pid: int) -> float:
+    """MB of a process and its descendants; pages that several share are counted once (proportional set size)."""
+    total, waiting = 0, [pid]
+    while waiting:
+        each = waiting.pop()
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+            total += next(int(x.split()[1]) for x in lines if x.startswith("Pss:"))
+            for task in os.listdir(f"/proc/{each}/task"):
+                waiting += map(int, Path(f"/proc/{each}/task/{task}/children").read_text().split())
+        except (OSError, StopIteration):  # it ended meanwhile
+            continue
+    return total / 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["speed", "resume", "memory"])
+    parser.add_argument("--clips", type=int)
+    parser.add_argument("--loop", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=10_000)
+    a = parser.parse_args()
+    a.clips = a.clips or {"speed": 200, "memory": 2000}.get(a.what, 0)
+    print(json.dumps(machine(), indent=1))
+    result = {"speed": speed, "resume": resume, "memory": memory}[a.what](a)
+    print(json.dumps(result, indent=1))
+    save(f"bulk_{a.what}", result)
+
+
+if __name__ == "__main__":
+    main()
