@@ -7,9 +7,9 @@ like) are plain text here: a caption that quotes one is counted and cut like any
 
 from __future__ import annotations
 
-import base64
 import threading
 import unicodedata
+from binascii import a2b_base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,7 +97,7 @@ def _encoding(path: Path) -> Encoding:
 
     try:
         lines = path.read_bytes().splitlines()
-        ranks = {base64.b64decode(token): int(rank) for token, rank in (line.split() for line in lines if line.strip())}
+        ranks = {a2b_base64(token): int(rank) for token, rank in (line.split() for line in lines if line.strip())}
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"The tokenizer's file {path.name} cannot be read: run `earwitness models pull qwen-tokenizer`.",

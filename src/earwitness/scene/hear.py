@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,6 +121,10 @@ TABLE = (
 """The order matters: a later listener may use what an earlier one found in the same part."""
 
 
+RUNTIMES = ("onnxruntime", "faster_whisper", "faster_whisper.feature_extractor", "faster_whisper.tokenizer")
+"""What listeners import when they are made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ears:
     """Loaded listeners in the order of the table. strict: a listener that breaks is an error, not a gap."""
@@ -134,6 +139,11 @@ def load_ears(store: Store, hearing: Hearing, strict: bool = False) -> Ears:
     Raises:
         WeightsError: a model is missing and cannot be fetched, or is broken.
     """
+    # Imports first and in one thread: packages that import each other in a circle deadlock in two.
+    for module in RUNTIMES:
+        importlib.import_module(module)
+    for ear in TABLE:
+        importlib.import_module(f"earwitness.scene.listeners.{ear.name}")
     with ThreadPoolExecutor(max_workers=len(TABLE), thread_name_prefix="earwitness-load") as pool:
         made = list(pool.map(lambda ear: ear.make(store, hearing), TABLE))
     return Ears(tuple(zip(TABLE, made, strict=True)), strict)
