@@ -34,8 +34,16 @@ MARKS = 10
 """Prompt tokens around the audio places (QWEN's chat template for one audio)."""
 
 
-class Unwell(EngineError):
-    """A replica could not be reached, broke or is overloaded before it said a word: another one may be tried."""
+class Unwell(Exception):
+    """A replica could not be reached, broke or is overloaded before it said a word: another one may be tried.
+
+    Never leaves this module: what is left of it becomes an error of the tree.
+    """
+
+    def __init__(self, status: int | None = None, reason: str = "") -> None:
+        super().__init__(reason or f"status {status}")
+        self.status = status
+        self.reason = reason
 
 
 class UpstreamEngine:
@@ -174,14 +182,14 @@ class UpstreamEngine:
                     yield piece(payload)
         except (aiohttp.ClientError, TimeoutError) as error:
             self.replicas.bad(replica)
-            raise Unwell("The upstream server cannot be reached.", reason=type(error).__name__) from error
+            raise Unwell(reason=type(error).__name__) from error
 
     def _judge(self, replica: Replica, reply: aiohttp.ClientResponse) -> None:
         """Turns a status into an error of ours; the upstream's own words stay with it."""
         status = reply.status
         if status >= 500 or status in (408, 429):
             self.replicas.bad(replica)
-            raise Unwell("The upstream server is overloaded or broken.", status=status)
+            raise Unwell(status)
         self.replicas.good(replica)
         if status in (401, 403):
             raise NotReady("The upstream server refuses our key.", status=status)
@@ -240,12 +248,12 @@ def places(clip: Clip) -> int:
 
 
 def _final(error: Unwell) -> EngineError:
-    status = error.facts.get("status")
+    status = error.status
     if status in (408, 429, 503):
         return Busy("The upstream server has too much to do.", status=status)
     if status is not None:
         return Failed("The upstream server is broken.", status=status)
-    return NotReady("The upstream server cannot be reached.", reason=error.facts.get("reason"))
+    return NotReady("The upstream server cannot be reached.", reason=error.reason)
 
 
 async def _sent(body: Body) -> AsyncIterator[bytes]:
