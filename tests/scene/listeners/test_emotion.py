@@ -1,0 +1,88 @@
+"""Expression: the encoder against its reference, the regions, and names only where something else agrees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from earwitness.errors import WeightsError
+from earwitness.scene.listeners.emotion import EmotionListener
+from earwitness.scene.listeners.emotion_encoder import Encoder, variables
+from earwitness.scene.listeners.emotion_heads import CLASSES, Heads
+from earwitness.scene.listeners.emotion_prosody import SIZE, prosody
+from earwitness.scene.listeners.voice_pitch import Pitch
+from earwitness.weights.store import Store
+from kit import sounds
+
+pytestmark = pytest.mark.weights
+
+
+@pytest.fixture(scope="module")
+def whisper() -> Path:
+    return Path(Store(offline=True).path("whisper-base"))
+
+
+@pytest.fixture(scope="module")
+def listener(whisper: Path) -> EmotionListener:
+    return EmotionListener(whisper, Store(offline=True).path("swift-f0"))
+
+
+def test_the_encoder_agrees_with_the_reference(whisper: Path) -> None:
+    import ctranslate2
+
+    ours = Encoder(whisper, blocks=6)
+    ours._w.update({n: v for n, v in variables(whisper / "model.bin") if n.startswith("encoder/layer_norm")})
+    mel = np.random.default_rng(3).normal(0, 0.5, (80, 300)).astype(np.float32)
+    model = ctranslate2.models.Whisper(str(whisper), compute_type="float32", intra_threads=1)
+    reference = np.array(model.encode(ctranslate2.StorageView.from_array(mel[None]), to_cpu=True))[0]
+    assert np.abs(ours._norm(ours.encode(mel), "encoder/layer_norm") - reference).max() < 1e-3
+
+
+def test_a_broken_file_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"\x06\x00\x00\x00\xff\xff")
+    with pytest.raises(WeightsError):
+        Encoder(tmp_path)
+
+
+def test_prosody_knows_no_level_and_no_length() -> None:
+    wave = sounds.noise(2.0)
+    nothing = Pitch(np.zeros(125, np.float32), np.zeros(125, np.float32))
+    one, two = prosody(wave, nothing), prosody(wave * np.float32(0.25), nothing)
+    assert one.shape == (SIZE,)
+    assert np.abs(one - two).max() < 1e-2
+
+
+def test_heads_judge_their_own_kind() -> None:
+    heads = Heads.load()
+    mean = heads.deep_named[0]
+    judged = heads.judge(mean, heads.wide_named[0])
+    assert judged.top in CLASSES
+    assert 0.0 <= judged.anger <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("deep", "wide", "anger", "votes", "named"),
+    [
+        (2.0, 2.0, 0.9, (), "angry"),
+        (2.0, 2.0, 0.1, (), None),
+        (2.0, 2.0, 0.1, ("laughter",), "excited"),
+        (0.5, 0.5, 0.1, ("pleasant",), "cheerful"),
+        (2.0, -1.0, 0.9, ("laughter",), None),
+        (-3.0, -3.0, 0.0, (), "quiet"),
+        (-3.0, -3.0, 0.0, ("crying",), "sad"),
+        (-3.0, -3.0, 0.0, ("pleasant",), "quiet"),
+        (0.0, -0.5, 0.0, ("unhappy",), None),
+    ],
+)
+def test_regions(
+    listener: EmotionListener, deep: float, wide: float, anger: float, votes: tuple[str, ...], named: str | None
+) -> None:
+    assert listener._named(deep, wide, anger, votes, None)[0] == named
+
+
+def test_activation_says_animated_only_where_both_heads_do(listener: EmotionListener) -> None:
+    assert listener._activation(1.0, 1.0) >= 0.5
+    assert -0.5 < listener._activation(6.0, -0.5) < 0.5
+    assert listener._activation(-2.0, -2.0) <= -0.5
