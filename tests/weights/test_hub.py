@@ -97,3 +97,7 @@ def test_a_hub_that_lacks_the_file_and_no_package(tmp_path: Path, entry: Model, 
         store(tmp_path / "cache", entry, address).path("tiny")
     assert "tiny-model==1.0" in caught.value.message
     assert not list((tmp_path / "cache" / "models").glob("tiny-1"))
+
+
+def test_a_hub_that_cannot_be_reached_and_the_package_stands_in(tmp_path: Path, entry: Model) -> None:
+    assert (store(tmp_path, entry, "http://127.0.0.1:9").path("tiny") / "model.bin").read_bytes() == OFFICIAL
