@@ -92,3 +92,13 @@ def test_required_packages_come_from_our_own_metadata() -> None:
 def test_the_machine_has_cores_and_memory() -> None:
     assert 0 < checks.usable_cores() <= 4096
     assert 1e6 < checks.usable_memory() < 1e15
+
+
+def test_reports_to_others_are_off_and_it_is_told_when_they_are_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["doctor", "--json"])
+    assert findings(capsys)["privacy"]["state"] == "ok"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    (finding,) = checks.privacy(settings.Settings())
+    assert finding.state == "note"

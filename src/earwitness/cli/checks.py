@@ -176,7 +176,15 @@ def server(_: Settings) -> Iterator[Finding]:
         yield Finding("server", "ok", "all packages are installed", facts=versions)
 
 
-CHECKS: tuple[Check, ...] = (program, ffmpeg, models, machine, folders, engines, server)
+def privacy(_: Settings) -> Iterator[Finding]:
+    """Whether a library of ours may report its use to its makers: onnxruntime does, unless it is told not to."""
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
+        yield Finding("privacy", "ok", "onnxruntime's reports of its use are turned off")
+    else:
+        yield Finding("privacy", "note", "onnxruntime may report its use to its makers", "set ORT_DISABLE_TELEMETRY=1")
+
+
+CHECKS: tuple[Check, ...] = (program, ffmpeg, models, machine, folders, engines, server, privacy)
 """All checks in the order in which they are told. A new one is a function like these and its name here."""
 
 
