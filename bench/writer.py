@@ -34,8 +34,8 @@ JUDGE = SHARED / "judge" / "judge.py"
 FUNCTION = frozenset(
     re.findall(
         r"\w+",
-        "the an of in on at to is are was be it its and or with as by for from that this there here which what who over "
-        "into out up than then one no not can",
+        "the an of in on at to is are was be it its and or with as by for from that this there here which what who "
+        "over into out up than then one no not can",
     )
 )
 QUOTED = re.compile(r"“[^”]*”")

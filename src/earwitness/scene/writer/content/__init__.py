@@ -41,6 +41,8 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
         told.append(read)
     told += setting.setting(part, memory)
     told += setting.recording(part, memory)
+    if part.last and first and memory.first("absence") and (missing := meaning.absences(evidence, memory, silent)):
+        told.append(missing)
     return tuple(told)
 
 
@@ -48,7 +50,7 @@ def closing(evidence: Evidence, memory: Memory) -> tuple[tuple[Message, ...], Me
     """Closing messages (absence, place, the account in one) and the message of the summary."""
     told: list[Message] = []
     silent = memory.quiet
-    if missing := meaning.absences(evidence, memory, silent):
+    if memory.first("absence") and (missing := meaning.absences(evidence, memory, silent)):
         told.append(missing)
     if place := meaning.place(evidence, memory):
         told.append(place)

@@ -97,18 +97,21 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
     if len(paragraphs) > 1 and any(isinstance(m, Opening) and m.lead for m in paragraphs[0].messages):
         lead, following = paragraphs[0], paragraphs[1]
         paragraphs[:2] = [Paragraph(following.role, lead.messages + following.messages)]
-    if rest:
-        paragraphs.append(Paragraph("place", tuple(_spoken_first(rest))))
+    if len(rest) == 1 and paragraphs:
+        last = paragraphs.pop()
+        paragraphs.append(Paragraph(last.role, (*last.messages, *rest)))
+    elif rest:
+        paragraphs.append(Paragraph("place", tuple(_place_order(rest))))
     if "summary" in by_role:
         paragraphs.append(Paragraph("summary", tuple(by_role["summary"])))
     return tuple(paragraphs)
 
 
-def _spoken_first(rest: list[Message]) -> list[Message]:
-    """Reading aloud belongs to the voice: it leads; the recording's facts follow, the most telling first."""
+def _place_order(rest: list[Message]) -> list[Message]:
+    """Room, then the recording's facts, the most telling first, then what is missing and what all suggests."""
     facts = sorted((m for m in rest if isinstance(m, Recording)), key=lambda m: (-m.salience, m.id))
-    others = [m for m in rest if not isinstance(m, Recording)]
-    return [*others, *facts[:4]]
+    rooms = [m for m in rest if isinstance(m, Setting)]
+    return [*rooms, *facts[:4], *(m for m in rest if not isinstance(m, Setting | Recording))]
 
 
 def _speech_order(m: Message) -> tuple[float, int, str]:

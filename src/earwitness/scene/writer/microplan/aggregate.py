@@ -14,6 +14,34 @@ JOINABLE = ("recording", "person:", "pace:")
 """Stems whose clauses all begin with the same subject."""
 
 
+PAIRS = (
+    ("voice:", "pace:"),
+    ("clear", "voice:"),
+    ("clear", "pace:"),
+    ("music-is", "music-instrumental"),
+    ("music-style", "music-mood"),
+    ("room", "absence"),
+    ("recording", "absence"),
+)
+"""Stems of clauses that make one sentence where both are short: alike in kind, so that neither is hidden."""
+
+SHORT_WORDS = 14
+"""Words up to which a clause counts as short."""
+
+
+def _words(clause: Clause) -> int:
+    """About how many words a clause has: those of its frame and of its fixed slots."""
+    slots = " ".join(p.text for _, p in clause.slots if isinstance(p, Fixed))
+    return len(f"{clause.frame} {slots}".split())
+
+
+def _pair(line: Line, clause: Clause) -> bool:
+    first = line.clauses[0]
+    if len(line.clauses) > 1 or max(_words(first), _words(clause)) > SHORT_WORDS:
+        return False
+    return any(first.stem.startswith(a) and clause.stem.startswith(b) for a, b in PAIRS)
+
+
 def _same_subject(line: Line, clause: Clause) -> bool:
     first = line.clauses[0]
     if len(line.clauses) >= MOST_CLAUSES or first.stem != clause.stem or not first.stem.startswith(JOINABLE):
@@ -35,6 +63,8 @@ def aggregate(clauses: tuple[Clause, ...]) -> tuple[Line, ...]:
             lines[-1] = Line((*lines[-1].clauses, clause), (", ",))
         elif lines and _same_subject(lines[-1], clause):
             lines[-1] = _joined(lines[-1], clause)
+        elif lines and _pair(lines[-1], clause):
+            lines[-1] = Line((*lines[-1].clauses, clause), (", and ",))
         else:
             lines.append(Line((clause,)))
     return tuple(lines)
