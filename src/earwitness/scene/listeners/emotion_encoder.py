@@ -16,6 +16,7 @@ import numpy as np
 
 from earwitness.clip import RATE, Floats
 from earwitness.errors import WeightsError
+from earwitness.scene.listeners.speech_parts import part
 
 BLOCKS = 3
 HEAD_SIZE = 64
@@ -64,12 +65,12 @@ class Encoder:
     """`blocks` blocks of the encoder in `folder`. Thread-safe, about 45 MB for three blocks of the base model."""
 
     def __init__(self, folder: Path, blocks: int = BLOCKS) -> None:
-        from faster_whisper.feature_extractor import FeatureExtractor
-
         wanted = ("encoder/conv", "encoder/position", *(f"encoder/layer_{i}/" for i in range(blocks)))
         self._w = {n: v for n, v in variables(folder / "model.bin") if n.startswith(wanted)}
         self._blocks = blocks
-        self._features = FeatureExtractor(feature_size=self._w["encoder/conv1/weight"].shape[1])
+        self._features = part("feature_extractor").FeatureExtractor(
+            feature_size=self._w["encoder/conv1/weight"].shape[1]
+        )
 
     def vector(self, samples: Floats) -> Floats:
         """Mean of the block's output over the active frames of up to 10 s of speech (float32, 16 kHz): float32[512]."""

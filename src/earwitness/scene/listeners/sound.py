@@ -22,7 +22,7 @@ from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Context, Patches, Report
 from earwitness.scene.listeners.sound_events import ClassEvent, class_events, snapped
 from earwitness.scene.listeners.sound_groups import Group, alike, chosen, grouped
-from earwitness.scene.listeners.sound_naming import Cues, named, spread_db, vetoed
+from earwitness.scene.listeners.sound_naming import Cues, named, spread_db, vague, vetoed
 from earwitness.scene.listeners.sound_opinion import Name, Opinion
 from earwitness.scene.listeners.sound_report import shape, sound, sounds
 from earwitness.scene.listeners.sound_rhythm import Rhythm
@@ -43,6 +43,14 @@ BED_LEAST_DB = -60.0
 BED_GAP_S = 1.0
 TONES = 0.6
 NEAR_S = 1.0
+AROUND_S = 0.3
+VOTE_SHARE = 0.5
+VOTE_MOST = 0.84
+VAGUE_WEIGHT = 0.7
+LONE_S = 1.2
+"""A short sound that comes once or twice is not named by a class score that is less than nearly sure."""
+
+BESIDE = 0.75
 MOST_SHAPES = 4
 
 
@@ -126,22 +134,24 @@ class SoundListener:
 
     def _voted(self, scene: Scene, group: Group, events: list[ClassEvent], cues: Cues) -> Name | None:
         """The concept whose own events fill most of a group, weighted by their chances."""
+        known = ontology()
         weight: dict[str, float] = defaultdict(float)
         best: dict[str, float] = defaultdict(float)
         for s in group.stretches:
             span = (s.start + scene.span[0], s.end + scene.span[0])
             for e in events:
-                shared = overlap(span, (e.start - 0.3, e.end + 0.3))
+                around = AROUND_S if known[e.concept].kind == "impulsive" else 0.0
+                shared = overlap(span, (e.start - around, e.end + around))
                 if shared > 0 and not vetoed(e.concept, cues):
-                    weight[e.concept] += shared * e.chance
+                    weight[e.concept] += shared * e.chance * (VAGUE_WEIGHT if vague(e.concept) else 1.0)
                     best[e.concept] = max(best[e.concept], e.chance)
         if not weight:
             return None
         concept = max(weight, key=lambda c: (round(weight[c], 4), c))
         share = weight[concept] / best[concept] / max(group.sounding, 0.02)
-        if share < 0.5 or ontology()[concept].owner is not None:
+        if share < VOTE_SHARE or (len(group.stretches) < 3 and group.sounding < LONE_S and best[concept] < VOTE_MOST):
             return None
-        return Name(concept, best[concept], min(best[concept], 0.84))
+        return Name(concept, best[concept], min(best[concept], VOTE_MOST))
 
     def _cluster(self, concept: str, vector: Floats, context: Context) -> int:
         """Number of a recurring sound: the same concept with a like embedding earlier in the clip."""
@@ -206,7 +216,7 @@ class SoundListener:
         for event in sorted(events, key=lambda e: (-round(weight[e.concept], 3), e.start, e.concept)):
             start, end, moved = snapped(event, scene.stretches, scene.span[0])
             span = (round(start, 2), round(end, 2))
-            if not self._new(event, span, [*told, *out]):
+            if event.chance < BESIDE or not self._new(event, span, [*told, *out]):
                 continue
             name = Name(event.concept, event.peak, event.chance)
             made = sound(scene, name, scene.stretch(start - scene.span[0], end - scene.span[0]))
@@ -217,11 +227,11 @@ class SoundListener:
         """Whether a class event adds something: it neither repeats nor contradicts what is told around that time."""
         known = ontology()
         for s in told:
-            if s.score < 0.6 or overlap((s.start - NEAR_S, s.end + NEAR_S), span) == 0.0:
-                continue
             if s.concept == event.concept:
                 if overlap(s.span, span) > 0:
                     return False
+                continue
+            if s.score < 0.6 or overlap((s.start - NEAR_S, s.end + NEAR_S), span) == 0.0:
                 continue
             roots = [list(known.ancestors(k))[-1].key for k in (event.concept, s.concept)]
             beyond = s.background or overlap(s.span, span) < 0.3 * (span[1] - span[0])

@@ -62,15 +62,19 @@ def in_family(best: Name, ranked: list[Name]) -> Name:
     return best
 
 
+def vague(concept: str) -> bool:
+    """Whether a name only says how something sounds."""
+    return any(ontology().within(concept, v) for v in VAGUE)
+
+
 def specific(allowed: list[Name]) -> list[Name]:
     """The names, the first that says what it is moved before one that only says how it sounds, if it is close."""
-    known = ontology()
-    if not any(known.within(allowed[0].concept, v) for v in VAGUE):
+    if not vague(allowed[0].concept):
         return allowed
     for n in allowed[1:]:
         if allowed[0].figure - n.figure > VAGUE_LEAD:
             break
-        if not any(known.within(n.concept, v) for v in VAGUE):
+        if not vague(n.concept):
             return [n, *(m for m in allowed if m is not n)]
     return allowed
 

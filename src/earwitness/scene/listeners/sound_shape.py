@@ -22,8 +22,8 @@ TONAL = 0.35
 
 GLIDE_OCTAVES = 0.7
 CHANGE_DB = 8.0
-FFT = 1024
-HOP = 256
+SHORT_FFT, LONG_FFT = 1024, 4096
+"""Samples of a window: the long one from half a second on, so that low noise is not taken for a tone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,22 @@ class Form:
 
 
 def spectra(samples: Floats) -> Floats:
-    """Power spectra float32[frames, 513], Hann window of 64 ms, hop 16 ms; short input is padded."""
-    padded = samples if len(samples) >= FFT else np.pad(samples, (0, FFT - len(samples)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]
-    power: Floats = (np.abs(np.fft.rfft(frames * np.hanning(FFT).astype(np.float32), axis=1)) ** 2).astype(np.float32)
+    """Power spectra float32[frames, bins], Hann window of 64 or 256 ms, a quarter of it apart; short input is padded."""
+    size = LONG_FFT if len(samples) >= RATE // 2 else SHORT_FFT
+    padded = samples if len(samples) >= size else np.pad(samples, (0, size - len(samples)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
+    power: Floats = (np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32), axis=1)) ** 2).astype(np.float32)
     return power
+
+
+def _bin_hz(power: Floats) -> float:
+    return RATE / 2 / (power.shape[1] - 1)
 
 
 def _region(power: Floats) -> Region:
     mean = power.mean(axis=0).astype(np.float64)
-    mean[: round(30 * FFT / RATE)] = 0.0
-    hz = np.arange(len(mean)) * RATE / FFT
+    mean[: round(30 / _bin_hz(power))] = 0.0
+    hz = np.arange(len(mean)) * _bin_hz(power)
     centre = float((mean * hz).sum() / max(mean.sum(), 1e-20))
     if centre < LOW_HZ:
         return "low"
@@ -61,7 +66,7 @@ def _tonal(power: Floats) -> tuple[float, Floats]:
     best = np.argmax(loud[:, 2:], axis=1) + 2
     near = np.stack([loud[np.arange(len(loud)), np.clip(best + d, 0, loud.shape[1] - 1)] for d in (-2, -1, 0, 1, 2)])
     share = near.sum(axis=0) / np.maximum(loud.sum(axis=1), 1e-20)
-    return round(float(np.median(share)), 3), (best * RATE / FFT).astype(np.float32)
+    return round(float(np.median(share)), 3), (best * _bin_hz(power)).astype(np.float32)
 
 
 def _attack_s(levels: Floats) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from earwitness.clip import RATE, Floats
 from earwitness.scene.evidence.observation import Span
 from earwitness.scene.listeners.listener import Activity
+from earwitness.scene.listeners.speech_parts import part
 
 STEP = 512
 """Samples of one step."""
@@ -26,9 +27,7 @@ class Detector:
     """Silero's network on one thread; one session serves all clips."""
 
     def __init__(self) -> None:
-        from faster_whisper.vad import get_vad_model
-
-        self._model = get_vad_model()
+        self._model = part("vad").get_vad_model()
 
     def hear(self, samples: Floats, span: Span) -> Activity:
         """The activity in `samples` (float32, 16 kHz), which are `span` of the clip."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from earwitness.clip import Floats
 from earwitness.scene.listeners.speech_gates import compression
+from earwitness.scene.listeners.speech_parts import part
 
 if TYPE_CHECKING:
     from faster_whisper.tokenizer import Tokenizer
@@ -67,15 +68,12 @@ class Recogniser:
     """The model of `folder` (CTranslate2 layout). Thread-safe; greedy or beam search only, so deterministic."""
 
     def __init__(self, folder: Path, threads: int = 2, compute_type: str = "int8") -> None:
-        import ctranslate2
-        import tokenizers
-        from faster_whisper.feature_extractor import FeatureExtractor
-
+        ctranslate2, tokenizers = part("ctranslate2"), part("tokenizers")
         self._model = ctranslate2.models.Whisper(
             str(folder), device="cpu", compute_type=compute_type, intra_threads=threads
         )
         self._storage = ctranslate2.StorageView.from_array
-        self._features = FeatureExtractor(feature_size=self._model.n_mels)
+        self._features = part("feature_extractor").FeatureExtractor(feature_size=self._model.n_mels)
         self._words = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._suppressed: list[int] | None = None
 
@@ -165,13 +163,12 @@ class Recogniser:
         return found
 
     def _tokenizer(self, language: str, task: Task) -> Tokenizer:
-        from faster_whisper.tokenizer import Tokenizer
-
-        return Tokenizer(self._words, self._model.is_multilingual, task=task, language=language)
+        made: Tokenizer = part("tokenizer").Tokenizer(
+            self._words, self._model.is_multilingual, task=task, language=language
+        )
+        return made
 
     def _suppress(self, tokenizer: Tokenizer) -> list[int]:
         if self._suppressed is None:
-            from faster_whisper.transcribe import get_suppressed_tokens
-
-            self._suppressed = list(get_suppressed_tokens(tokenizer, [-1]))
+            self._suppressed = list(part("transcribe").get_suppressed_tokens(tokenizer, [-1]))
         return self._suppressed

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.speech_parts import part
 
 WINDOW, HOP, BANDS = 400, 160, 40
 FRAMES = 160
@@ -34,7 +35,6 @@ class VoicePrinter:
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime
-        from faster_whisper.feature_extractor import FeatureExtractor
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
@@ -42,7 +42,9 @@ class VoicePrinter:
         self._session = onnxruntime.InferenceSession(
             str(folder / "encoder.onnx"), options, providers=["CPUExecutionProvider"]
         )
-        self._filters = np.asarray(FeatureExtractor.get_mel_filters(RATE, WINDOW, BANDS), np.float32)
+        self._filters = np.asarray(
+            part("feature_extractor").FeatureExtractor.get_mel_filters(RATE, WINDOW, BANDS), np.float32
+        )
         self._hann = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
 
     def prints(self, samples: Floats) -> Floats:
