@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +194,32 @@ def test_the_table_names_each_listener_once() -> None:
     names = [ear.name for ear in TABLE]
     assert len(names) == len(set(names))
     assert names[0] == "level"
+
+
+class Reads(Reports):
+    """Looks at every sample of its span."""
+
+    def listen(self, clip: Clip, span: Span, context: Context) -> Report:
+        assert np.abs(clip.samples(*span)).max() >= 0
+        return super().listen(clip, span, context)
+
+
+def resident(path: Path) -> int:
+    """Bytes of the mapped file that this process holds in memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    at = next(i for i, line in enumerate(lines) if line.endswith(str(path)))
+    return next(int(line.split()[1]) * 1024 for line in lines[at:] if line.startswith("Rss:"))
+
+
+def test_hours_of_mapped_samples_do_not_stay_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "pcm"
+    (noise(60.0) * 20_000).astype(np.int16).repeat(10).tofile(path)
+    pcm = np.memmap(path, np.int16, "r")
+    short = Clip.from_samples(noise(60.0), RATE)
+    clip = replace(short, pcm=pcm, facts=replace(short.facts, seconds=len(pcm) / RATE))
+    most = 0
+    for _ in hear(clip, ears(Reads("sound"), hears_silence=True)):
+        most = max(most, resident(path))
+    assert len(pcm) * 2 > 19_000_000
+    assert most < 4_000_000
+    assert np.abs(pcm[:RATE]).max() > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import mmap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -157,7 +158,19 @@ def hear(clip: Clip, ears: Ears, cancelled: Callable[[], bool] = lambda: False) 
     """
     memory: dict[str, dict[str, object]] = {}
     for span, last in spans(clip):
-        yield _hear_part(clip, span, last, ears, memory, cancelled)
+        part = _hear_part(clip, span, last, ears, memory, cancelled)
+        _let_go(clip, span[1])
+        yield part
+
+
+def _let_go(clip: Clip, end: float) -> None:
+    """Gives the memory of samples before `end` back, where they are mapped from a file: hours stay flat.
+
+    They can still be read; the system then brings them in again.
+    """
+    mapped = getattr(clip.pcm, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and (size := min(len(mapped), round(end * RATE) * clip.pcm.itemsize)):
+        mapped.madvise(mmap.MADV_DONTNEED, 0, size)
 
 
 def spans(clip: Clip) -> Iterator[tuple[Span, bool]]:
