@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from earwitness.clip import BLOCK_S, RATE, Clip
 from earwitness.errors import Cancelled, EarwitnessError
@@ -157,8 +158,11 @@ def hear(clip: Clip, ears: Ears, cancelled: Callable[[], bool] = lambda: False) 
         Cancelled: `cancelled()` turned true; looked at before every listener of every part.
     """
     memory: dict[str, dict[str, object]] = {}
+    blas = ThreadpoolController()
     for span, last in spans(clip):
-        part = _hear_part(clip, span, last, ears, memory, cancelled)
+        # Small matrices: threads of the linear algebra cost nine times what they bring, and add in another order.
+        with blas.limit(limits=1, user_api="blas"):
+            part = _hear_part(clip, span, last, ears, memory, cancelled)
         _let_go(clip, span[1])
         yield part
 
