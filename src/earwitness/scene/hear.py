@@ -119,6 +119,7 @@ TABLE = (
     Ear("emotion", _emotion),
     Ear("space", _space, hears_silence=True),
     Ear("music", _music),
+    Ear("sensitive", _sensitive),
 )
 """The order matters: a later listener may use what an earlier one found in the same part."""
 

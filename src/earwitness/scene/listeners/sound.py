@@ -110,7 +110,7 @@ class SoundListener:
         for group, name, cues in account.named:
             out += sounds(scene, group, name, cues.rhythm, self._cluster(name.concept, group.vector, context))
         out += self._beside(scene, [o for o in out if isinstance(o, Sound)], events)
-        out += self._shapes(scene, account.unnamed, [o.span for o in out if o.score >= 0.6])
+        out += self._shapes(scene, account.unnamed, [o.span for o in out if isinstance(o, Sound) and o.score >= 0.6])
         return out
 
     def _owned(self, scene: Scene, group: Group, tones: list[Span]) -> bool:

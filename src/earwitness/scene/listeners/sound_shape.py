@@ -36,9 +36,8 @@ class Form:
     frequency_hz: float | None = None
 
 
-def spectra(samples: Floats) -> Floats:
-    """Power spectra float32[frames, bins], Hann window of 64 or 256 ms, a quarter of it apart; short input is padded."""
-    size = LONG_FFT if len(samples) >= RATE // 2 else SHORT_FFT
+def spectra(samples: Floats, size: int) -> Floats:
+    """Power spectra float32[frames, size / 2 + 1], Hann windows, hop a quarter; short input is padded."""
     padded = samples if len(samples) >= size else np.pad(samples, (0, size - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 4]
     power: Floats = (np.abs(np.fft.rfft(frames * np.hanning(size).astype(np.float32), axis=1)) ** 2).astype(np.float32)
@@ -46,7 +45,7 @@ def spectra(samples: Floats) -> Floats:
 
 
 def _bin_hz(power: Floats) -> float:
-    return RATE / 2 / (power.shape[1] - 1)
+    return RATE / 2 / float(power.shape[1] - 1)
 
 
 def _region(power: Floats) -> Region:
@@ -103,11 +102,13 @@ def _glide(track: Floats) -> float:
 def form(samples: Floats) -> Form:
     """The form of one stretch of sound, float32[n] at 16 kHz."""
     levels = levels_db(samples)
-    power = spectra(samples)
+    short = spectra(samples, SHORT_FFT)
+    power = spectra(samples, LONG_FFT) if len(samples) >= RATE // 2 else short
     region = _region(power)
     share, track = _tonal(power)
     contour = _level_contour(levels)
-    glide = _glide(track) if share >= TONAL else 0.0
+    moving, path = _tonal(short)
+    glide = _glide(path) if moving >= TONAL else 0.0
     if abs(glide) >= GLIDE_OCTAVES:
         return Form("sweep", region, "rising" if glide > 0 else "falling")
     if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and share < 2 * TONAL:
