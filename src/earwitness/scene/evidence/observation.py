@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+from earwitness.scene.evidence.quality import QualityKind
+
 Span = tuple[float, float]
 
 PatternKind = Literal[
@@ -338,37 +340,6 @@ class Space(Observation):
     @property
     def label(self) -> str:
         return "space"
-
-
-QualityKind = Literal[
-    "clipping",
-    "narrowband",
-    "telephone",
-    "lossy_cut",
-    "hiss",
-    "hum",
-    "rumble",
-    "noise_white",
-    "noise_pink",
-    "noise_brown",
-    "mono",
-    "dual_mono",
-    "stereo",
-    "one_side",
-    "moving",
-    "dropouts",
-    "dc_offset",
-    "inverted_channel",
-    "truncated",
-    "damaged",
-    "fade_in",
-    "fade_out",
-    "abrupt_start",
-    "abrupt_end",
-    "silence",
-    "near_silence",
-    "clean",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
