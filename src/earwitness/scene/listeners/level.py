@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from earwitness.clip import BLOCK_S, RATE, Clip
 from earwitness.scene.evidence.certainty.limits import limits
-from earwitness.scene.evidence.observation import Level, Observation, Quality, QualityKind, Span
+from earwitness.scene.evidence.observation import Level, Observation, Quality, Span
 from earwitness.scene.evidence.part import Coverage
+from earwitness.scene.evidence.quality import QualityKind
 from earwitness.scene.listeners.listener import Context, Report
 
 FLOOR_LUFS = -120.0

@@ -14,8 +14,9 @@ import numpy as np
 
 from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
-from earwitness.scene.evidence.observation import Observation, Quality, QualityKind, Side, Sound, Space, Span, Utterance
+from earwitness.scene.evidence.observation import Observation, Quality, Side, Sound, Space, Span, Utterance
 from earwitness.scene.evidence.part import Coverage
+from earwitness.scene.evidence.quality import QualityKind
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.space_band import density, hum, is_telephone, slope, upper_limit
 from earwitness.scene.listeners.space_room import Floor, decay_time, floor

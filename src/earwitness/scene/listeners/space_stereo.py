@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import BLOCK_S, Profile
-from earwitness.scene.evidence.observation import QualityKind, Side, Span
+from earwitness.scene.evidence.observation import Side, Span
+from earwitness.scene.evidence.quality import QualityKind
 
 
 @dataclass(frozen=True, slots=True)

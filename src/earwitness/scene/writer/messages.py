@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from earwitness.caption import Certainty
-from earwitness.scene.evidence.observation import PatternKind, QualityKind, Side, Span
+from earwitness.scene.evidence.observation import PatternKind, Side, Span
+from earwitness.scene.evidence.quality import QualityKind
 
 __all__ = ["Certainty", "PatternKind", "QualityKind", "Side", "Span"]
 
