@@ -105,7 +105,7 @@ def _one(instrument: Instrument, heard: Scores, tags: Scores, limit: Mapping[str
         return 0.93 if agree else 0.87
     if ear >= limit["fair"]:
         return 0.88 if agree else 0.7
-    if agree and hint >= limit["hint"]:
+    if agree and hint >= limit["hint"] and ear >= limit["trace"]:
         return 0.86 if word >= limit["tag_strong"] else 0.68
     return 0.62 if instrument.lone_tag and word >= limit["tag_strong"] else 0.0
 
@@ -131,6 +131,8 @@ def _settle(found: dict[str, float], heard: Scores, tags: Scores, limit: Mapping
     for wide, narrow in NARROWER.items():
         if wide in found and any(found.get(n, 0.0) >= 0.6 for n in narrow):
             del found[wide]
+    if "trumpet" in found and heard.get("Trombone", 0.0) >= limit["kin"]:
+        found["brass"] = max(found.pop("trumpet"), found.pop("trombone", 0.0))
     by_name = {i.name: i for i in INSTRUMENTS}
     rivals = [n for n in found if most(heard, by_name[n].labels) >= limit["rival"]]
     for name in list(found):

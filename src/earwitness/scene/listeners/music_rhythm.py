@@ -104,21 +104,3 @@ def _refine(r: Array, lag: float) -> float:
         shift = 0.5 * (r[top - 1] - r[top + 1]) / bend if abs(bend) > 1e-9 else 0.0
         lag = (top + float(np.clip(shift, -0.5, 0.5))) / k
     return lag
-
-
-def loop(chunks: Array, seconds: float) -> float | None:
-    """Seconds after which music repeats note for note, from a self-similarity of its spectra; None if it does not.
-
-    chunks: float[time, feature], `seconds` apart.
-    """
-    n = len(chunks)
-    if n < 16:
-        return None
-    x = chunks - chunks.mean(axis=0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True) + 1e-9
-    best = (0.0, 0)
-    for lag in range(max(4, round(1.5 / seconds)), n * 2 // 3):
-        alike = float(np.median((x[lag:] * x[:-lag]).sum(axis=1)))
-        if alike > best[0] + 0.01:
-            best = (alike, lag)
-    return round(best[1] * seconds, 2) if best[0] >= 0.97 else None
