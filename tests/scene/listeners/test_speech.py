@@ -175,3 +175,10 @@ def test_activity_is_shared(listener: SpeechListener) -> None:
     activity = context.shared["activity"]
     assert isinstance(activity, Activity)
     assert activity.stretches == ()
+
+
+@pytest.mark.weights
+@pytest.mark.corpus
+def test_speech_played_backwards_is_not_quoted(listener: SpeechListener) -> None:
+    clip = load(AUDIO / "speech_de_audiobook.flac")
+    assert not [u for u in heard(listener, from_samples(clip.samples()[::-1].copy(), 16_000)) if u.text]

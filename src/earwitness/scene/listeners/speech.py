@@ -7,7 +7,7 @@ gates narrowly, and on activity that the first left without words. Nothing is qu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,8 @@ class SpeechListener:
         for passage in self._passages(samples, activity, stretches):
             said = list(self._utterances(passage, patches))
             yield from said
-            for missed in silent(passage.stretches, said) if len(passage.stretches) > 1 else ():
+            worded = len(passage.stretches) > 1 and any(u.words for u in said)
+            for missed in silent(passage.stretches, said) if worded else ():
                 again = self._passage(samples, activity, (missed,))
                 yield from self._utterances(again, patches)
 
@@ -160,6 +161,9 @@ class SpeechListener:
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
         groups_of_words = [g for g in sentences(words) if any(c.isalnum() for w in g for c in w.text)]
+        if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
+            yield from self._unclear(passage, patches, witness)
+            return
         english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
         for group, rendering in zip(groups_of_words, english, strict=True):
             yield self._utterance(passage, group, rendering, patches)
@@ -214,7 +218,7 @@ class SpeechListener:
         span = (words[0].start, words[-1].end)
         return Utterance(
             span=span,
-            score=round(float(np.mean([w.probability for w in words])), 3),
+            score=mean(w.probability for w in words),
             listener=self.name,
             text=in_script(text, passage.language, self._chinese),
             language=passage.language,
@@ -226,19 +230,25 @@ class SpeechListener:
         )
 
     def _unclear(self, passage: Passage, patches: Patches | None, score: float) -> Iterator[Utterance]:
-        """Speech without words, where the tagger agrees that somebody speaks."""
+        """Speech without words, where the tagger agrees that somebody speaks. Speech played backwards and many voices at
+        once name a language as surely as real speech does, so none is told without words."""
         if score >= self._gates["witness"]:
-            named = passage.probability >= self._gates["named"]
             yield Utterance(
                 span=passage.span,
                 score=round(score, 3),
                 listener=self.name,
                 text="",
-                language=passage.language if named else UNKNOWN,
+                language=UNKNOWN,
                 language_score=passage.probability,
                 doubtful=True,
                 sung=sung(patches, passage.span),
             )
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean, rounded; 0 of nothing."""
+    listed = list(values)
+    return round(sum(listed) / len(listed), 3) if listed else 0.0
 
 
 def silent(stretches: Sequence[Span], said: Sequence[Utterance]) -> list[Span]:
