@@ -123,7 +123,7 @@ class Happening(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formed(Message):
-    """A sound that could not be named, told by its form (fields as in `Shape`)."""
+    """A sound that could not be named, told by its form (fields as in `Shape`). guess: what it may be."""
 
     texture: str
     region: str
@@ -131,6 +131,7 @@ class Formed(Message):
     count: int = 1
     period_s: float | None = None
     frequency_hz: float | None = None
+    guess: str = ""
     throughout: bool = False
 
 

@@ -11,8 +11,8 @@ from earwitness.scene.evidence.observation import Music, Pattern, Shape, Sound, 
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.content.memory import Memory, Running
-from earwitness.scene.writer.content.sounds import BEDS, EDGE_S, THROUGHOUT, Group, groups, noise_bed, whole
-from earwitness.scene.writer.messages import RANK, Formed, Happening, Message, PatternKind, Side, Toned
+from earwitness.scene.writer.content.sounds import BEDS, EDGE_S, THROUGHOUT, Group, groups, noise_bed, sayable, whole
+from earwitness.scene.writer.messages import RANK, Certainty, Formed, Happening, Message, PatternKind, Side, Toned
 
 
 def _form(group: Group) -> tuple[PatternKind, int | None, float | None]:
@@ -125,34 +125,57 @@ def happenings(part: Part, memory: Memory, first: bool) -> list[Happening]:
     return told
 
 
-def shapes(part: Part, named: list[Happening], memory: Memory) -> list[Message]:
-    """Tones, and sounds told by their form where nothing named covers them."""
-    found: list[Message] = []
+MOST_SHAPES = 2
+"""Sounds of one texture that a clip tells by their form; what goes on after that is told no more."""
+
+
+def _guess(o: Shape, part: Part) -> Sound | None:
+    """The best possible name of a sound told by its form."""
+    length = max(o.end - o.start, 0.05)
+    near = [s for s in part.observations if isinstance(s, Sound) and overlap(s.span, o.span) > 0.3 * length]
+    named = [s for s in near if sayable(s, part, False) and certainty_of(s) == "possible"]
+    return max(named, key=lambda s: (s.score, -s.start, s.concept), default=None)
+
+
+def _formed(o: Shape, part: Part, level: Certainty) -> Formed:
+    pattern = next((p for p in part.observations if isinstance(p, Pattern) and o.id in p.events), None)
+    guess = _guess(o, part)
+    ids = (o.id, *((pattern.id,) if pattern else ()), *((guess.id,) if guess else ()))
     length = max(part.span[1] - part.span[0], 0.1)
+    return Formed(
+        because=ids, certainty=level, salience=0.6, span=o.span, texture=o.texture, region=o.region,
+        contour=o.contour, frequency_hz=o.frequency_hz, guess=guess.concept if guess else "",
+        count=(pattern.count if pattern and pattern.count else o.count),
+        period_s=pattern.period_s if pattern else None,
+        throughout=whole(part) and (o.end - o.start) / length >= THROUGHOUT,
+    )  # fmt: skip
+
+
+def _toned(o: Tone, part: Part, level: Certainty) -> Toned:
+    length = max(part.span[1] - part.span[0], 0.1)
+    return Toned(
+        because=(o.id,), certainty=level, salience=0.8, span=o.span, form=o.form, frequencies_hz=o.frequencies_hz,
+        digits=o.digits, period_s=o.period_s, count=o.count,
+        throughout=whole(part) and (o.end - o.start) / length >= THROUGHOUT,
+    )  # fmt: skip
+
+
+def shapes(part: Part, named: list[Happening], memory: Memory) -> list[Message]:
+    """Tones, and sounds told by their form where nothing named covers them and no noise fills the recording."""
+    found: list[Message] = []
+    noisy = noise_bed(part, memory)
     spans = [h.span for h in named if h.span]
     spans += [o.span for o in part.observations if isinstance(o, Utterance | Music | Tone)]
     for o in part.observations:
-        level = certainty_of(o)
+        level = certainty_of(o) if isinstance(o, Tone | Shape) else None
         if level is None:
             continue
-        throughout = whole(part) and (o.end - o.start) / length >= THROUGHOUT
-        if isinstance(o, Tone) and memory.first(f"{o.id}"):
-            found.append(
-                Toned(
-                    because=(o.id,), certainty=level, salience=0.8, span=o.span, form=o.form, throughout=throughout,
-                    frequencies_hz=o.frequencies_hz, digits=o.digits, period_s=o.period_s, count=o.count,
-                )
-            )  # fmt: skip
+        if isinstance(o, Tone) and memory.first(o.id):
+            found.append(_toned(o, part, level))
         elif isinstance(o, Shape) and not any(overlap(o.span, s) > 0.5 * (o.end - o.start) for s in spans):
-            pattern = next((p for p in part.observations if isinstance(p, Pattern) and o.id in p.events), None)
-            found.append(
-                Formed(
-                    because=(o.id, *((pattern.id,) if pattern else ())), certainty=level, salience=0.6, span=o.span,
-                    texture=o.texture, region=o.region, contour=o.contour, frequency_hz=o.frequency_hz,
-                    count=(pattern.count if pattern and pattern.count else o.count),
-                    period_s=pattern.period_s if pattern else None, throughout=throughout,
-                )
-            )  # fmt: skip
+            bed = o.texture == "noise" and noisy
+            if not bed and any(memory.first(f"shape:{o.texture}:{n}") for n in range(MOST_SHAPES)):
+                found.append(_formed(o, part, level))
     return found
 
 

@@ -98,8 +98,8 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
         lead, following = paragraphs[0], paragraphs[1]
         paragraphs[:2] = [Paragraph(following.role, lead.messages + following.messages)]
     if len(rest) == 1 and paragraphs:
-        last = paragraphs.pop()
-        paragraphs.append(Paragraph(last.role, (*last.messages, *rest)))
+        before = paragraphs.pop()
+        paragraphs.append(Paragraph(before.role, (*before.messages, *rest)))
     elif rest:
         paragraphs.append(Paragraph("place", tuple(_place_order(rest))))
     if "summary" in by_role:

@@ -25,6 +25,7 @@ TEXTURES = {
     "pulses": "pulse",
     "sweep": "sweeping sound",
 }
+STEADY_NOISES = {"low": "low, rumbling noise", "middle": "rushing noise", "high": "hissing noise"}
 PULSES = {"low": "short, low thump", "middle": "short, ticking pulse", "high": "short, high-pitched tick"}
 """Pulses by region: what a row of them is called when nothing names its source."""
 
@@ -120,10 +121,12 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
     region_word = REGIONS[region]
     if texture == "pulses":
         head = PULSES[region]
+    elif texture == "noise" and contour == "steady" and count == 1:
+        head = STEADY_NOISES[region]
     elif texture == "hit":
         head = f"{core.replace('hit', '')}{region_word + ' ' if region_word else ''}hit"
     else:
-        contour_word = "" if texture == "sweep" and contour == "steady" else CONTOURS[contour]
+        contour_word = "" if texture in ("sweep", "noise") and contour == "steady" else CONTOURS[contour]
         head = " ".join(x for x in (contour_word, region_word, core) if x)
     if count > 1:
         plural = head + "s" if not head.endswith("noise") else head.replace("burst", "bursts")
@@ -134,8 +137,11 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
 def formed(m: Formed, w: Wording) -> Clause:
     """A sound told by its form."""
     subject = shape_noun(m.texture, m.region, m.contour, m.count)
-    if m.frequency_hz is not None and m.count == 1:
-        subject = Noun(f"{subject.head} at about {numbers.hertz(m.frequency_hz)}")
+    if m.guess:
+        e = words.entry(m.guess)
+        other = " or another animal" if ontology().within(m.guess, "animal") else ""
+        guess = f"{subject.head}, perhaps {words.spelled(words.in_scene(e))}{other},"
+        subject = Noun(guess, subject.number)
     place = "" if m.throughout or m.start < SOLE_S else numbers.at(m.start, True, w.clip_s)
     how = "throughout" if m.throughout and w.clip_s > 1 else ""
     if m.period_s is not None:
