@@ -15,6 +15,9 @@ from earwitness.errors import Cancelled
 
 T = TypeVar("T")
 
+AHEAD = 64
+"""Most events that are taken from an engine before the client has been sent them."""
+
 NOTES_AT_ONCE = 200
 """Most notes in one streamed event: they stay far below the length of a line that clients can read."""
 
@@ -24,46 +27,58 @@ async def batches(
 ) -> AsyncGenerator[tuple[T, ...], None]:
     """Events in batches, and an empty batch whenever nothing came for `keep_alive_s` seconds.
 
-    A wait that runs out never cancels the pending event. With `gap_s`, what comes within so many seconds of the
-    last batch is joined into one. What was gathered before an error leaves before the error does. Closing this
-    generator closes `events`.
+    What has come leaves at once; with `gap_s`, not before so many seconds have passed since the last batch. A wait
+    that runs out never cancels the pending event: a task of its own takes the events, at most `AHEAD` before they
+    leave. What was gathered before an error leaves before the error does. Closing this generator closes `events`.
     """
     loop = asyncio.get_running_loop()
-    pending: asyncio.Task[T] | None = None
     gathered: list[T] = []
+    wake, room = asyncio.Event(), asyncio.Event()
+
+    async def take() -> None:
+        async with contextlib.aclosing(events):
+            async for event in events:
+                gathered.append(event)
+                wake.set()
+                if len(gathered) >= AHEAD:
+                    room.clear()
+                    await room.wait()
+
+    taking = asyncio.create_task(take())
+    taking.add_done_callback(lambda _: wake.set())
     last = loop.time() - gap_s
     try:
         while True:
             wait = max(0.0, last + gap_s - loop.time()) if gathered else keep_alive_s
-            if gathered and wait == 0.0:
-                yield tuple(gathered)
-                gathered, last = [], loop.time()
-                continue
-            pending = pending or asyncio.ensure_future(_next(events))
-            done, _ = await asyncio.wait({pending}, timeout=wait)
-            if not done:
-                if not gathered:
-                    yield ()
-                continue
-            finished, pending = pending, None
-            try:
-                gathered.append(finished.result())
-            except BaseException as error:
-                if gathered:
-                    yield tuple(gathered)
-                if isinstance(error, StopAsyncIteration):
-                    return
-                raise
+            if gathered and (wait == 0.0 or taking.done()):
+                batch = tuple(gathered)
+                gathered.clear()
+                room.set()
+                last = loop.time()
+                yield batch
+            elif taking.done():
+                taking.result()
+                return
+            elif not await _woken(wake, wait) and not gathered:
+                yield ()
     finally:
-        if pending is not None:
-            pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await pending
-        await events.aclose()
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
 
 
-async def _next(events: AsyncGenerator[T, None]) -> T:
-    return await anext(events)
+async def _woken(wake: asyncio.Event, within_s: float) -> bool:
+    """Waits for `wake`; False if the time ran out."""
+    late: list[bool] = []
+
+    def end() -> None:
+        late.append(True)
+        wake.set()
+
+    timer = asyncio.get_running_loop().call_later(within_s, end)
+    wake.clear()
+    await wake.wait()
+    timer.cancel()
+    return not late
 
 
 async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
