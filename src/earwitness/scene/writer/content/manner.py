@@ -129,13 +129,22 @@ def reacting(told: list[Speaking], named: list[Happening]) -> Inference | None:
     return None
 
 
+EVEN = ("quiet", "subdued", "calm")
+"""Expressions that go with reading aloud."""
+
+
+def _stirred(e: Emotion) -> bool:
+    """Whether an expression speaks against somebody reading aloud."""
+    return (e.named is not None and e.named not in EVEN) or round(e.activation, 3) >= 0.5
+
+
 def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memory) -> Inference | None:
     """Reading aloud: one voice that fills its clip with whole sentences in prose, without agitation, hesitation or
     any other sound; never more than likely, and only possible when it is short."""
     us = [u for u in evidence.of(Utterance) if certainty_of(u) is not None]
     if len(memory.persons) != 1 or named or not us or any(u.sung or u.doubtful for u in us):
         return None
-    if any(overlap(e.span, part.span) > 0 and (e.named or round(e.activation, 3) >= 0.5) for e in evidence.of(Emotion)):
+    if any(_stirred(e) for e in evidence.of(Emotion) if overlap(e.span, part.span) > 0):
         return None
     text = Turn("", tuple(us)).text
     language = us[0].language
@@ -144,8 +153,9 @@ def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memo
     spoken = sum(u.end - u.start for u in us) / max(evidence.facts.seconds, 0.1)
     if spoken < 0.6 or not memory.first("reading"):
         return None
-    memory.reading = tuple(u.id for u in us)
+    sure_enough = words_of(text, language) >= 13
+    memory.reading = tuple(u.id for u in us) if sure_enough else ()
     return Inference(
-        because=tuple(u.id for u in us), certainty="likely" if words_of(text, language) >= 13 else "possible",
+        because=tuple(u.id for u in us), certainty="likely" if sure_enough else "possible",
         salience=0.6, span=part.span, key="reading",
     )  # fmt: skip

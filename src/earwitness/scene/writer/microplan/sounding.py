@@ -107,7 +107,7 @@ def happening(m: Happening, w: Wording) -> Clause:
         slots |= {"subject": noun, "other": f" or another {other}" if other else ""}
         return w.clause("happening.possible", m, slots, stem)
     if m.certainty != "sure":
-        noun = words.in_scene(e) if m.form == "once" else noun_of(m, e)
+        noun = words.in_scene(e) if m.form == "once" or (e.clausal and e.by) else noun_of(m, e)
         return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": noun}, stem)
     if e.clausal:
         verb: dict[str, Phrase | str | None] = {"verb": Verb(e.verb), "ing": Fixed(ing(e.verb))}
