@@ -23,6 +23,7 @@ from earwitness.scene.listeners.listener import Activity, Context, Patches, Repo
 from earwitness.scene.listeners.speech_activity import Detector, groups
 from earwitness.scene.listeners.speech_english import renderings
 from earwitness.scene.listeners.speech_evidence import human, spoken, sung
+from earwitness.scene.listeners.speech_flags import flags, word_lists
 from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
 from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
 from earwitness.scene.listeners.speech_text import Script, in_script, placed, sentences, sure
@@ -64,6 +65,7 @@ class SpeechListener:
     """Whisper from a CTranslate2 folder behind Silero's activity detector. Reports Utterances in order of time.
 
     chinese: the script that Chinese is written in. english: whether a rough English of other languages is tried.
+    profanity: folder of the word lists; without it strong language is not flagged.
     Leaves `Activity` in `shared["activity"]`.
     """
 
@@ -76,9 +78,11 @@ class SpeechListener:
         compute_type: str = "int8",
         chinese: Script = "simplified",
         english: bool = True,
+        profanity: Path | None = None,
     ) -> None:
         self._detector = Detector()
         self._model = Recogniser(whisper, threads, compute_type)
+        self._lists = word_lists(profanity)
         self._chinese = chinese
         self._english = english
         table = limits(self.name)
@@ -96,7 +100,7 @@ class SpeechListener:
         for stretches in groups(activity.stretches, LONGEST_S - 2 * EDGE_S, GROUP_GAP_S):
             if human(patches, (stretches[0][0], stretches[-1][1])):
                 heard.extend(self._group(samples, activity, stretches, patches))
-        return Report(tuple(heard), (Coverage(self.name, span, "ran"),))
+        return Report((*heard, *flags(heard, self._lists, self.name)), (Coverage(self.name, span, "ran"),))
 
     def _group(
         self, samples: Floats, activity: Activity, stretches: tuple[Span, ...], patches: Patches | None
@@ -230,8 +234,10 @@ class SpeechListener:
         )
 
     def _unclear(self, passage: Passage, patches: Patches | None, score: float) -> Iterator[Utterance]:
-        """Speech without words, where the tagger agrees that somebody speaks. Speech played backwards and many voices at
-        once name a language as surely as real speech does, so none is told without words."""
+        """Speech without words, where the tagger agrees that somebody speaks.
+
+        Speech played backwards, and many voices at once, get a language as surely as real speech: none is told.
+        """
         if score >= self._gates["witness"]:
             yield Utterance(
                 span=passage.span,
