@@ -242,3 +242,17 @@ def test_interrupted_is_130_and_leaves_nothing(number: int, stage: str, tmp_path
     assert time.monotonic() - began < 10.0
     assert complaints.decode().strip() == "earwitness: interrupted"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.wav", "tmp"]
+
+
+def test_the_same_bytes_give_the_same_words_in_any_process(temporary: Path, data: Path) -> None:
+    texts = set()
+    for number in range(20 if os.environ.get("SOAK") == "1" else 3):
+        done = subprocess.run(
+            [EARWITNESS, "caption", "--json", "--threads", str(1 + number % 2), data / "speech_en.mp3"],
+            capture_output=True,
+            env={**environment(temporary), "PYTHONHASHSEED": str(number)},
+            timeout=110,
+            check=True,
+        )
+        texts.add(done.stdout)
+    assert len(texts) == 1

@@ -63,6 +63,8 @@ Exit status: 0 done, 1 failed, 2 wrong call, 3 some sources failed, 130 interrup
 @click.option("--max-minutes", type=click.FloatRange(min=0), metavar="N", help="Longest audio; 0 for none. [40]")
 @click.option("--speech-model", type=click.Path(path_type=Path), metavar="DIR", help="Another faster-whisper model.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processor threads. [2]")
+@click.option("--engine", metavar="NAME", help="Who listens: scene, qwen or upstream. [scene]")
+@click.option("--single-pass", is_flag=True, help="Let qwen or upstream hear a long clip at once, not in windows.")
 @click.option("--allow-private", is_flag=True, help="Fetch addresses of this machine and its private network too.")
 @click.option("--strict", is_flag=True, help="Fail when a listener breaks instead of going on without it.")
 @click.pass_context
@@ -85,6 +87,7 @@ class Wanted:
     evidence: bool
     output: Path | None
     quiet: bool
+    single_pass: bool
 
 
 def _wanted(sources: tuple[str, ...], flags: dict[str, Any]) -> Wanted:
@@ -97,7 +100,7 @@ def _wanted(sources: tuple[str, ...], flags: dict[str, Any]) -> Wanted:
         raise click.UsageError(f"--format {form} takes one source.")
     if sources.count("-") > 1:
         raise click.UsageError("Standard input can be read once.")
-    return Wanted(sources, form, flags["evidence"], flags["output"], flags["quiet"])
+    return Wanted(sources, form, flags["evidence"], flags["output"], flags["quiet"], flags["single_pass"])
 
 
 def _settings(flags: dict[str, Any]) -> dict[str, Any]:
@@ -109,6 +112,8 @@ def _settings(flags: dict[str, Any]) -> dict[str, Any]:
         "scene": {k: v for k, v in scene.items() if v is not None},
         "limits": {k: v for k, v in limits.items() if v is not None},
     }
+    if flags["engine"]:
+        chosen["engine"] = flags["engine"]
     if flags["allow_private"]:
         chosen["allow"] = PRIVATE
     if flags["offline"]:
@@ -146,11 +151,12 @@ async def _caption_all(wanted: Wanted, settings: Settings) -> int:
         starting = asyncio.ensure_future(captioner.start())
         try:
             shape = form(wanted.form, paper, settings.model, len(wanted.sources) > 1, wanted.evidence)
+            windows = not wanted.single_pass and settings.engine != "scene"
             failed = 0
             for name in wanted.sources:
                 shape.begin(name)
                 try:
-                    await _one(captioner, starting, _source(name, settings.limits), name, shape, bars)
+                    await _one(captioner, starting, _source(name, settings.limits), name, shape, bars, windows)
                 except EarwitnessError as error:
                     if starting.done() and starting.exception() is error:
                         raise
@@ -177,16 +183,22 @@ def _end(paper: Paper, wanted: Wanted, failed: int) -> int:
 
 
 async def _one(
-    captioner: Captioner, starting: asyncio.Future[None], source: Source, name: str, shape: Form, bars: Bars
+    captioner: Captioner,
+    starting: asyncio.Future[None],
+    source: Source,
+    name: str,
+    shape: Form,
+    bars: Bars,
+    windows: bool,
 ) -> Caption:
-    from earwitness.caption import Folder, Heard
+    from earwitness.caption import Folder, Heard, Options
 
     began = time.monotonic()
     folder = Folder()
     async with captioner.open(source) as clip:
         logging.getLogger(__name__).info("%s: %s", name, _facts(clip.facts))
         await asyncio.shield(starting)
-        async with aclosing(captioner.listen(clip)) as events:
+        async with aclosing(captioner.listen(clip, Options(windows=windows))) as events:
             async for event in events:
                 folder.add(event)
                 with bars.aside():
