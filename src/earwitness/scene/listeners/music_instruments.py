@@ -78,6 +78,9 @@ FAMILIES = (
 
 NARROWER = {"strings": ("violin", "cello"), "brass": ("trumpet", "trombone", "french_horn"), "bass": ("double_bass",)}
 
+LONE = 0.62
+"""The score of an instrument that musicnn alone hears: likely, unless another is heard better."""
+
 Scores = Mapping[str, float]
 
 
@@ -107,7 +110,7 @@ def _one(instrument: Instrument, heard: Scores, tags: Scores, limit: Mapping[str
         return 0.88 if agree else 0.7
     if agree and hint >= limit["hint"] and ear >= limit["trace"]:
         return 0.86 if word >= limit["tag_strong"] else 0.68
-    return 0.62 if instrument.lone_tag and word >= limit["tag_strong"] else 0.0
+    return LONE if instrument.lone_tag and word >= limit["tag_strong"] else 0.0
 
 
 def instruments(heard: Scores, tags: Scores, limit: Mapping[str, Any]) -> tuple[Tag, ...]:
@@ -136,7 +139,9 @@ def _settle(found: dict[str, float], heard: Scores, tags: Scores, limit: Mapping
     by_name = {i.name: i for i in INSTRUMENTS}
     rivals = [n for n in found if most(heard, by_name[n].labels) >= limit["rival"]]
     for name in list(found):
-        if rivals and name not in rivals and most(heard, by_name[name].labels) < limit["fair"]:
+        doubtful = most(heard, by_name[name].labels) < limit["fair"]
+        lone = found[name] <= LONE and max(found.values()) > LONE
+        if doubtful and (lone or (rivals and name not in rivals)):
             del found[name]
     if "piano" in found and "guitar" in found:
         weight = {
