@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -60,12 +61,14 @@ def _own(rows: npt.NDArray[np.int64], pitch: Array, power: Array) -> Array:
     Octaves keep the pitch class; the third harmonic is a fifth and would pull the key of bright instruments there.
     """
     weight = np.ones(len(pitch))
-    for interval in (19.02, 27.86, 31.02, 33.69):
-        for row in np.unique(rows).tolist():
-            inside = np.flatnonzero(rows == row)
-            gap = pitch[inside][:, None] - pitch[inside][None, :]
-            over = (np.abs(gap - interval) <= 0.35) & (power[inside][None, :] >= 0.02 * power[inside][:, None])
-            weight[inside[over.any(axis=1)]] = 0.2
+    edges = np.flatnonzero(np.diff(rows, prepend=-1, append=-1))  # rows come in order
+    for first, last in pairwise(edges.tolist()):
+        gap = pitch[first:last, None] - pitch[None, first:last]
+        louder = power[None, first:last] >= 0.02 * power[first:last, None]
+        over = np.zeros(gap.shape, bool)
+        for interval in (19.02, 27.86, 31.02, 33.69):
+            over |= np.abs(gap - interval) <= 0.35
+        weight[first:last][(over & louder).any(axis=1)] = 0.2
     return weight
 
 
