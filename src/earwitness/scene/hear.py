@@ -76,7 +76,8 @@ def _speech(store: Store, hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.speech import SpeechListener
 
     model = hearing.speech_model or store.path("whisper-base")
-    return SpeechListener(model, threads=hearing.threads, compute_type=hearing.compute_type)
+    words = store.path("profanity") if store.present("profanity") else None
+    return SpeechListener(model, threads=hearing.threads, compute_type=hearing.compute_type, profanity=words)
 
 
 def _voice(store: Store, _hearing: Hearing) -> Listener:
