@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from earwitness.scene.evidence.fuse import fuse
-from earwitness.scene.evidence.observation import Music, Observation, Pattern, Shape, Sound, Tone, Utterance
+from earwitness.scene.evidence.observation import Music, Observation, Pattern, Quality, Shape, Sound, Tone, Utterance
 
 
 def sound(concept: str, start: float, end: float, score: float = 0.9) -> Sound:
@@ -78,3 +78,8 @@ def test_order_of_reports_does_not_matter() -> None:
         sound("dog", 5, 6, 0.4),
     ]
     assert fuse(mixed) == fuse(mixed[::-1])
+
+
+def test_measured_noise_is_no_waterfall() -> None:
+    noise = Quality(span=(0.0, 5.0), score=0.9, listener="space", what="noise_pink")
+    assert concepts(fuse([noise, sound("waterfall", 0, 5, 0.83), sound("dog", 1, 2)])) == ["dog"]

@@ -11,7 +11,17 @@ from dataclasses import replace
 
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.evidence import overlap
-from earwitness.scene.evidence.observation import Music, Observation, Pattern, Shape, Sound, Span, Tone, Utterance
+from earwitness.scene.evidence.observation import (
+    Music,
+    Observation,
+    Pattern,
+    Quality,
+    Shape,
+    Sound,
+    Span,
+    Tone,
+    Utterance,
+)
 from earwitness.scene.ontology.concepts import ontology
 
 COVERED = 0.6
@@ -111,17 +121,34 @@ def _settled(a: Sound, b: Sound) -> Sound:
     return replace(best, concept=parent, score=score)
 
 
+def _noise(observations: Iterable[Observation]) -> list[Span]:
+    """Where the space listener measured plain noise: water and wind are what the tagger takes it for."""
+    return [
+        o.span
+        for o in observations
+        if isinstance(o, Quality) and o.what in ("noise_white", "noise_pink", "noise_brown")
+    ]
+
+
+def _natural(sound: Sound, noise: list[Span]) -> bool:
+    """False for a steady sound that is no more than measured noise."""
+    lasting = ontology()[sound.concept].kind in ("steady", "ambience")
+    return not (lasting and covered(sound.span, noise) >= COVERED)
+
+
 def fuse(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     """One consistent account of a part, in order of start, ids unique. Patterns of dropped sounds go with them."""
     known = unique(observations)
     spoken = [o.span for o in known if isinstance(o, Utterance) and not o.sung]
     played = [o.span for o in known if isinstance(o, Music)]
     tones = [o.span for o in known if isinstance(o, Tone)]
-    sounds = _merged([o for o in known if isinstance(o, Sound) and _stands(o, spoken, played, tones)])
+    noise = _noise(known)
+    standing = [o for o in known if isinstance(o, Sound) and _stands(o, spoken, played, tones)]
+    sounds = _merged([o for o in standing if _natural(o, noise)])
     kept: list[Observation] = list(sounds)
     for o in known:
         if isinstance(o, Shape):
-            if max(covered(o.span, spoken), covered(o.span, played), covered(o.span, tones)) < 0.3:
+            if covered(o.span, [*spoken, *played, *tones, *noise]) < 0.3:
                 kept.append(o)
         elif not isinstance(o, Sound | Pattern):
             kept.append(o)

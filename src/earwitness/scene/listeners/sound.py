@@ -37,6 +37,9 @@ SILENT_DB = -80.0
 OWNED = 0.5
 """Mean Speech or Music score of a group from which it is left to those listeners."""
 
+SHORTEST_OWNED_S = 0.15
+"""A shorter sound is neither a word nor music."""
+
 SAME_SOUND = 0.85
 BED_RANGE_DB = 30.0
 BED_LEAST_DB = -60.0
@@ -115,7 +118,8 @@ class SoundListener:
 
     def _owned(self, scene: Scene, group: Group, tones: list[Span]) -> bool:
         """Whether a group is speech, music or a measured tone, and so not ours to name."""
-        if any(scene.mean_of(label, group) >= OWNED for label in ("Speech", "Music", "Singing")):
+        long_enough = group.sounding >= SHORTEST_OWNED_S
+        if long_enough and any(scene.mean_of(label, group) >= OWNED for label in ("Speech", "Music", "Singing")):
             return True
         absolute = (group.start + scene.span[0], group.end + scene.span[0])
         return sum(overlap(absolute, t) for t in tones) >= TONES * (absolute[1] - absolute[0])

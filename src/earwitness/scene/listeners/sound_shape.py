@@ -22,6 +22,9 @@ TONAL = 0.35
 
 GLIDE_OCTAVES = 0.7
 CHANGE_DB = 8.0
+LOWEST_TONE_HZ = 120.0
+"""Below this a strong bin is as likely a rumble."""
+
 SHORT_FFT, LONG_FFT = 1024, 4096
 """Samples of a window: the long one from half a second on, so that low noise is not taken for a tone."""
 
@@ -113,6 +116,6 @@ def form(samples: Floats) -> Form:
         return Form("sweep", region, "rising" if glide > 0 else "falling")
     if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and share < 2 * TONAL:
         return Form("hit", region, "decaying" if contour == "decaying" else "steady")
-    if share >= TONAL:
+    if share >= TONAL and float(np.median(track)) >= LOWEST_TONE_HZ:
         return Form("tone", region, contour, round(float(np.median(track)), 0))
     return Form("noise", region, contour)
