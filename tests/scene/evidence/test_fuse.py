@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from earwitness.scene.evidence.fuse import fuse
-from earwitness.scene.evidence.observation import Music, Observation, Pattern, Quality, Shape, Sound, Tone, Utterance
+from earwitness.scene.evidence.observation import (
+    Level,
+    Music,
+    Observation,
+    Pattern,
+    Quality,
+    Shape,
+    Sound,
+    Tone,
+    Utterance,
+)
 
 
 def sound(concept: str, start: float, end: float, score: float = 0.9) -> Sound:
@@ -83,3 +93,14 @@ def test_order_of_reports_does_not_matter() -> None:
 def test_measured_noise_is_no_waterfall() -> None:
     noise = Quality(span=(0.0, 5.0), score=0.9, listener="space", what="noise_pink")
     assert concepts(fuse([noise, sound("waterfall", 0, 5, 0.83), sound("dog", 1, 2)])) == ["dog"]
+
+
+def test_silence_has_neither_shape_nor_sound() -> None:
+    silent = Level(span=(0.0, 5.0), score=1.0, listener="level", lufs=None, peak_dbfs=-90.0, silent=True)
+    shape = Shape(span=(1.0, 2.0), score=0.7, listener="sound", texture="tone", region="low")
+    assert fuse([silent, shape, sound("hum", 0, 5)]) == (silent,)
+
+
+def test_a_horn_inside_music_is_an_instrument() -> None:
+    music = Music(span=(0.0, 10.0), score=0.9, listener="music")
+    assert concepts(fuse([music, sound("vehicle_horn_car_horn_honking", 1, 2, 0.95), sound("dog", 3, 4)])) == ["dog"]

@@ -12,6 +12,7 @@ from dataclasses import replace
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import (
+    Level,
     Music,
     Observation,
     Pattern,
@@ -63,7 +64,10 @@ def _stands(sound: Sound, spoken: list[Span], played: list[Span], tones: list[Sp
 
 
 def _beside_music(sound: Sound, played: list[Span]) -> bool:
-    return covered(sound.span, played) < COVERED or certainty_of(sound) == "sure"
+    """Horns, bells and whistles inside music are its instruments, whatever the class score."""
+    if covered(sound.span, played) < COVERED:
+        return True
+    return certainty_of(sound) == "sure" and ontology()[sound.concept].kind != "tonal"
 
 
 def _beside_speech(sound: Sound, spoken: list[Span]) -> bool:
@@ -143,12 +147,13 @@ def fuse(observations: Iterable[Observation]) -> tuple[Observation, ...]:
     played = [o.span for o in known if isinstance(o, Music)]
     tones = [o.span for o in known if isinstance(o, Tone)]
     noise = _noise(known)
-    standing = [o for o in known if isinstance(o, Sound) and _stands(o, spoken, played, tones)]
+    silent = [o.span for o in known if isinstance(o, Level) and o.silent]
+    standing = [o for o in known if isinstance(o, Sound) and _stands(o, spoken, played, [*tones, *silent])]
     sounds = _merged([o for o in standing if _natural(o, noise)])
     kept: list[Observation] = list(sounds)
     for o in known:
         if isinstance(o, Shape):
-            if covered(o.span, [*spoken, *played, *tones, *noise]) < 0.3:
+            if covered(o.span, [*spoken, *played, *tones, *noise, *silent]) < 0.3:
                 kept.append(o)
         elif not isinstance(o, Sound | Pattern):
             kept.append(o)
