@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from earwitness.cli.progress import Bars
-from earwitness.cli.terminal import complain
+from earwitness.cli.terminal import called, complain
 
 if TYPE_CHECKING:
     from earwitness.caption import Caption
@@ -153,10 +153,11 @@ async def _caption_all(wanted: Wanted, settings: Settings) -> int:
             shape = form(wanted.form, paper, settings.model, len(wanted.sources) > 1, wanted.evidence)
             windows = not wanted.single_pass and settings.engine != "scene"
             failed = 0
-            for name in wanted.sources:
+            for given in wanted.sources:
+                name = called(given)
                 shape.begin(name)
                 try:
-                    await _one(captioner, starting, _source(name, settings.limits), name, shape, bars, windows)
+                    await _one(captioner, starting, _source(given, settings.limits), name, shape, bars, windows)
                 except EarwitnessError as error:
                     if starting.done() and starting.exception() is error:
                         raise
@@ -205,7 +206,7 @@ async def _one(
                     shape.event(event)
                 if isinstance(event, Heard):
                     heard = max((n.end for n in event.notes if n.kind == "coverage"), default=0.0)
-                    bars.heard(name, heard, clip.seconds)
+                    bars.heard(name.rpartition("/")[2] or name, heard, clip.seconds)
         caption = folder.caption()
         bars.clear()
         shape.done(caption)

@@ -83,7 +83,7 @@ class Prose:
     def begin(self, name: str) -> None:
         self._notes.clear()
         self._begun = False
-        self._heading = f"==> {one_line(name)} <==\n" if self._several else ""
+        self._heading = f"==> {name} <==\n" if self._several else ""
 
     def event(self, event: Event) -> None:
         if isinstance(event, Heard):
@@ -139,7 +139,7 @@ class Lines:
         self._model = model
 
     def begin(self, name: str) -> None:
-        self._name = one_line(name)
+        self._name = name
 
     def event(self, _event: Event) -> None:
         """Nothing to say meanwhile."""
