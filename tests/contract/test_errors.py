@@ -1,12 +1,9 @@
-"""Checks 35 to 46, 57, 59: bad input in both protocols, in the documented shape and status."""
+"""Checks 35 to 37, 44 to 46, 57, 59: bad input in both protocols, in the documented shape and status."""
 
 from __future__ import annotations
 
 import base64
-import http.server
-import io
 import time
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,38 +12,12 @@ import openai
 import pytest
 import requests
 
-from earwitness.intake import Limits
 from earwitness.server.gate.keys import Keys
 from earwitness.server.options import ServerOptions
 from kit.calls import CHAT, GENERATION, KEY, audio, chat, chat_body, message, native, native_body, post
-from kit.clients import MODEL_NAME, Files, Served, data_url, files, served, tone
+from kit.clients import MODEL_NAME, Served, data_url, served, tone
 from kit.echo import Echo
-
-URL = "The provided URL does not appear to be valid. Ensure it is correctly formatted."
-DOWNLOAD = "Unable to download the media resource during the data inspection process."
-MISSING = "Failed to find the requested media resource during the data inspection process."
-DENIED = "Don't have authorization to access the media resource during the data inspection process."
-SLOW = "Download the media resource timed out during the data inspection process."
-FORMAT = "The audio format is illegal and cannot be opened."
-BODY = "Required body invalid, please check the request body format."
-
-
-def both(server: Served, data: str) -> tuple[requests.Response, requests.Response]:
-    """The same audio asked for in both protocols, the second as a stream, which errors before must not become."""
-    sse = {"X-DashScope-SSE": "enable"}
-    return post(server, CHAT, chat_body(data)), post(server, GENERATION, native_body(data), **sse)
-
-
-def refused(server: Served, data: str, sentence: str, native_code: str = "InvalidParameter", status: int = 400) -> None:
-    ours, theirs = both(server, data)
-    assert (ours.status_code, theirs.status_code) == (status, status)
-    assert message(ours) == message(theirs) == sentence
-    assert ours.json()["error"]["code"] == "invalid_parameter_error"
-    assert ours.json()["error"]["type"] == "invalid_request_error"
-    assert theirs.json()["code"] == native_code
-    for reply in (ours, theirs):
-        assert reply.headers["content-type"] == "application/json"
-        assert reply.json()["request_id"] == reply.headers["x-request-id"]
+from kit.refusals import BODY, URL, both, refused
 
 
 def part(kind: str, **more: Any) -> dict[str, Any]:
@@ -144,6 +115,19 @@ def test_e17_what_is_no_base64(server: Served, data: str) -> None:
     refused(server, data, "The audio data is not valid base64.")
 
 
+@pytest.mark.parametrize(("standard", "safe"), [(b"+", b"-"), (b"/", b"_")])
+def test_x24_the_alphabet_of_addresses_is_refused(server: Served, standard: bytes, safe: bytes) -> None:
+    """Only the standard alphabet is taken, also deep in a text that is otherwise good audio."""
+    sentence = "The audio data is not valid base64."
+    text = base64.b64encode(tone(1.0))
+    assert standard in text
+    assert post(server, CHAT, chat_body("data:;base64," + text.decode())).status_code == 200
+    other = text.replace(standard, safe).decode()
+    refused(server, "data:;base64," + other, sentence)
+    reply = post(server, CHAT, {"model": MODEL_NAME, "messages": audio(other, format="wav")})
+    assert (reply.status_code, message(reply)) == (400, sentence)
+
+
 def test_x24_white_space_padding_and_media_types_pass(server: Served, wav: bytes, text: str) -> None:
     clean = base64.b64encode(wav).decode()
     broken = "\n".join(clean[i : i + 76] for i in range(0, len(clean), 76)).rstrip("=")
@@ -221,134 +205,6 @@ def test_59_methods_and_paths(server: Served) -> None:
     for path in ("/v1/nothing", "/nothing", "/", "/compatible-mode/v1/chat/completions/"):
         reply = post(server, path, {})
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
-
-
-def test_41_what_is_no_audio(server: Served, media: Files) -> None:
-    png = b"\x89PNG\r\n\x1a\n" + b"\0" * 200
-    refused(server, data_url(b"this is no audio" * 20), FORMAT)
-    refused(server, data_url(png), FORMAT)
-    refused(server, media.url("text.wav"), FORMAT)
-    refused(server, media.url("empty.wav"), "The audio is empty")
-    refused(server, "data:;base64,", "The audio is empty")
-    refused(server, data_url(silence(0)), "The audio is empty")
-    assert server.left() == []
-
-
-def silence(frames: int, rate: int = 8000) -> bytes:
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(rate)
-        file.writeframes(b"\x80" * frames)
-    return out.getvalue()
-
-
-def slow_then_nothing(handler: http.server.BaseHTTPRequestHandler) -> None:
-    handler.send_response(200)
-    handler.end_headers()
-    time.sleep(4)
-
-
-def answering(status: int, **headers: str) -> Any:
-    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    return answer
-
-
-def declared(size: int, sent: int) -> Any:
-    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
-        if size:
-            handler.send_header("Content-Length", str(size))
-        handler.send_header("Connection", "close")
-        handler.end_headers()
-        try:
-            for _ in range(sent // 65536):
-                handler.wfile.write(b"\0" * 65536)
-        except OSError:
-            return
-        handler.close_connection = True
-
-    return answer
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with small limits, that may fetch from one address of loopback only."""
-    limits = Limits(max_seconds=4, url_bytes=1 << 20, read_s=0.5, download_s=2.0, connect_s=1.0)
-    with served(tmp_path_factory.mktemp("small"), limits=limits, allowed=("127.0.0.1:*",)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def bad() -> Iterator[Files]:
-    content: dict[str, Any] = {
-        "403.wav": answering(403), "401.wav": answering(401), "500.wav": answering(500), "204.wav": answering(204),
-        "hang.wav": slow_then_nothing, "loop.wav": answering(302, Location="/loop.wav"),
-        "declared.wav": declared(2 << 20, 65536), "endless.wav": declared(0, 64 << 20),
-        "inner.wav": answering(302, Location="http://127.0.0.2:9/x.wav"), "short.wav": declared(500_000, 65536),
-    }  # fmt: skip
-    with files(content) as running:
-        yield running
-
-
-FETCHED = {
-    "404.wav": MISSING, "403.wav": DENIED, "401.wav": DENIED, "500.wav": DOWNLOAD, "204.wav": DOWNLOAD,
-    "loop.wav": DOWNLOAD, "hang.wav": SLOW, "short.wav": DOWNLOAD,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FETCHED)
-def test_42_addresses_that_answer_badly(small: Served, bad: Files, name: str) -> None:
-    begun = time.monotonic()
-    refused(small, bad.url(name), FETCHED[name], "InvalidParameter.DataInspection")
-    assert time.monotonic() - begun < 8
-    assert small.left() == []
-
-
-def test_42_nobody_there(small: Served) -> None:
-    refused(small, "http://127.0.0.1:9/a.wav", DOWNLOAD, "InvalidParameter.DataInspection")
-
-
-@pytest.mark.parametrize("name", ["declared.wav", "endless.wav"])
-def test_39_downloads_above_the_limit(small: Served, bad: Files, name: str) -> None:
-    refused(small, bad.url(name), "Multimodal file size is too large")
-    assert small.left() == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://127.0.0.2:9/a",
-        "http://169.254.169.254/latest",
-        "http://[::1]:9/",
-        "http://0x7f.1:9/",
-        "http://10.0.0.1/",
-    ],
-)
-def test_43_forbidden_addresses_read_like_unreachable_ones(tmp_path: Path, bad: Files, url: str) -> None:
-    with served(tmp_path, allowed=(f"127.0.0.1:{bad.port}",)) as server:
-        refused(server, url, DOWNLOAD, "InvalidParameter.DataInspection")
-        refused(server, bad.url("inner.wav"), DOWNLOAD, "InvalidParameter.DataInspection")
-        assert "detail" not in str(both(server, url)[0].json())
-
-
-def test_40_the_longest_audio(small: Served) -> None:
-    assert post(small, CHAT, chat_body(data_url(silence(8000 * 4)))).status_code == 200
-    refused(small, data_url(silence(8000 * 6)), "The audio is too long")
-
-
-def test_the_detail_says_what_happened(small: Served, bad: Files) -> None:
-    ours, theirs = both(small, bad.url("500.wav"))
-    assert "500" in ours.json()["error"]["detail"]
-    assert "500" in theirs.json()["detail"]
-    assert str(bad.port) not in ours.text
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,18 +81,58 @@ def test_50_the_engine_breaks_before_the_first_delta(tmp_path: Path, inline: str
         assert server.exchange.running == 0
 
 
-def test_51_keep_alives_while_the_engine_is_silent(tmp_path: Path, inline: str) -> None:
-    with with_engine(tmp_path, Echo(hang_at=1, hang_s=1.5)) as server:
-        raw = post(server, CHAT, chat_body(inline, stream=True)).text
-        assert 4 <= raw.count(": keep-alive\n\n") <= 8
-        raw = post(server, GENERATION, native_body(inline), **SSE).text
-        assert 4 <= raw.count(":keep-alive\n\n") <= 8
-        whole = chat(server, audio(inline)).choices[0].message.content
+@pytest.mark.slow
+@pytest.mark.node
+@pytest.mark.curl
+def test_51_all_clients_outlast_a_silent_engine(tmp_path: Path, inline: str, node: Path) -> None:
+    """Forty seconds of silence (a tenth unless SOAK=1) before the second sentence, through all clients at once."""
+    pause = 40.0 if os.environ.get("SOAK") == "1" else 4.0
+    (tmp_path / "chat.json").write_text(json.dumps(chat_body(inline, stream=True)))
+    (tmp_path / "native.json").write_text(json.dumps(native_body(inline)))
+
+    def curl(server: Served, path: str, body: str, *headers: str) -> str:
+        command = ["curl", "-sS", "-N", server.root + path, "-d", f"@{tmp_path / body}", "--max-time", "90"]
+        for header in ("Content-Type: application/json", *headers):
+            command += ["-H", header]
+        return subprocess.run(command, capture_output=True, text=True, timeout=100, check=True).stdout
+
+    def streamed(server: Served) -> str:
         with streaming(server, audio(inline)) as chunks:
-            assert "".join(c.choices[0].delta.content for c in chunks) == whole
-        for incremental in (True, False):
-            got = native(server, [{"audio": inline}], stream=True, incremental_output=incremental)
-            assert ("".join(said(r) for r in got) if incremental else said(got[-1])) == whole
+            return "".join(c.choices[0].delta.content for c in chunks)
+
+    def generated(server: Served, incremental: bool) -> str:
+        got = native(server, [{"audio": inline}], stream=True, incremental_output=incremental)
+        return "".join(said(r) for r in got) if incremental else said(got[-1])
+
+    engine = Echo(hang_at=1, hang_s=pause)
+    with with_engine(tmp_path, engine, keep_alive_s=pause / 20) as server, ThreadPoolExecutor(10) as pool:
+        begun = time.monotonic()
+        raw = pool.submit(curl, server, CHAT, "chat.json")
+        raw_native = pool.submit(curl, server, GENERATION, "native.json", "X-DashScope-SSE: enable")
+        texts = {
+            "openai": pool.submit(lambda: chat(server, audio(inline)).choices[0].message.content),
+            "openai stream": pool.submit(streamed, server),
+            "dashscope": pool.submit(lambda: said(native(server, [{"audio": inline}]))),
+            "dashscope cumulative": pool.submit(generated, server, False),
+            "dashscope incremental": pool.submit(generated, server, True),
+            "node stream": pool.submit(stream_with_node, server, inline, node),
+        }
+        heard = {name: text.result(100) for name, text in texts.items()}
+        assert time.monotonic() - begun >= pause
+        assert len(set(heard.values())) == 1, heard
+        assert "2.000 seconds" in heard["openai"]
+        for text, comment in ((raw.result(100), ": keep-alive\n\n"), (raw_native.result(100), ":keep-alive\n\n")):
+            first, last = text.index("The clip lasts"), text.rindex("Its first samples")
+            assert 12 <= text[first:last].count(comment) <= 20
+            assert all(block.startswith((":keep-alive", ": keep-alive", "data:", "id:")) for block in blocks(text))
+        assert raw.result().endswith("data: [DONE]\n\n")
+        assert server.exchange.running == 0
+    assert engine.begun == engine.closed == 8
+
+
+def blocks(stream: str) -> list[str]:
+    """The events and comments of a stream."""
+    return [block for block in stream.split("\n\n") if block]
 
 
 def test_51_silence_before_the_first_word(tmp_path: Path, inline: str) -> None:
@@ -122,14 +164,11 @@ async def test_51_asynchronous_clients(tmp_path: Path, inline: str) -> None:
         assert "".join([said(r) async for r in got]) == text
 
 
-@pytest.mark.node
-def test_49_51_node(tmp_path: Path, inline: str, node: Path) -> None:
-    program = node / "stream.mjs"
-    program.write_text(
-        """
+NODE = """
 import OpenAI from "openai";
+import { readFileSync } from "node:fs";
 const openai = new OpenAI({apiKey: "sk-any", baseURL: process.argv[2], maxRetries: 0});
-const content = [{type: "input_audio", input_audio: {data: process.argv[3]}}];
+const content = [{type: "input_audio", input_audio: {data: readFileSync(0, "utf8")}}];
 try {
   const model = "qwen3-omni-30b-a3b-captioner";
   const stream = await openai.chat.completions.create({model, messages: [{role: "user", content}], stream: true});
@@ -138,16 +177,21 @@ try {
   console.log("\\n" + JSON.stringify([error.constructor.name, error.message, error.error.code]));
 }
 """
-    )
 
-    def run(server: Served) -> str:
-        command = ["node", program.name, server.openai, inline]
-        return subprocess.run(command, cwd=node, capture_output=True, text=True, timeout=60, check=True).stdout
 
-    with with_engine(tmp_path, Echo(hang_at=1, hang_s=0.7)) as server:
-        assert run(server) == chat(server, audio(inline)).choices[0].message.content
+def stream_with_node(server: Served, data: str, node: Path) -> str:
+    """What the official Node client prints of a stream."""
+    program = node / "stream.mjs"
+    program.write_text(NODE)
+    command = ["node", program.name, server.openai]
+    done = subprocess.run(command, cwd=node, input=data, capture_output=True, text=True, timeout=100, check=True)
+    return done.stdout
+
+
+@pytest.mark.node
+def test_49_node(tmp_path: Path, inline: str, node: Path) -> None:
     with with_engine(tmp_path, Echo(fail_at=2)) as server:
-        name, sentence, code = json.loads(run(server).splitlines()[-1])
+        name, sentence, code = json.loads(stream_with_node(server, inline, node).splitlines()[-1])
         assert (name, code) == ("APIError", "internal_error")
         assert INTERNAL in sentence
 
