@@ -15,8 +15,10 @@ from earwitness.scene.evidence.observation import Observation, Pattern, PatternK
 from earwitness.scene.ontology.concepts import ontology
 
 NAME = "timeline"
-TOLERANCE = 0.2
+TOLERANCE = 0.15
 SHARE = 0.7
+FEW = 6
+"""Fewer intervals than this must all lie near their median: three of four random ones often do."""
 REGULAR_EVENTS = 4
 LONG_S = 3.0
 CONTINUOUS = 0.8
@@ -27,13 +29,13 @@ OPEN_S = 1.0
 
 
 def period(starts: list[float]) -> float | None:
-    """Median interval in seconds if at least 70 % of the intervals lie within 20 % of it and there are three."""
+    """Median interval in seconds if at least three intervals lie near it: 70 % of them, all of a few."""
     gaps = [b - a for a, b in itertools.pairwise(starts)]
     if len(gaps) < REGULAR_EVENTS - 1:
         return None
     middle = median(gaps)
     near = [g for g in gaps if abs(g - middle) <= TOLERANCE * middle]
-    return sum(near) / len(near) if len(near) >= SHARE * len(gaps) else None
+    return sum(near) / len(near) if len(near) >= (1.0 if len(gaps) < FEW else SHARE) * len(gaps) else None
 
 
 def trend(levels: list[float]) -> PatternKind | None:

@@ -14,9 +14,13 @@ FRAME_S = 0.01
 SPAN_FRAMES = 2
 DEVIATIONS = 6.0
 APART_S = 0.12
-TOLERANCE = 0.2
+TOLERANCE = 0.15
 SHARE = 0.7
+FEW = 6
+"""Fewer intervals than this must all lie near their median: three of four random ones often do."""
 STRENGTH = 0.3
+HALF = 0.5
+"""The autocorrelation alone is not believed where not even this share of intervals is even."""
 LEAST = 4
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.14, 4.0
 
@@ -60,7 +64,7 @@ def onsets(change: Floats) -> list[float]:
 
 
 def interval_share(times: list[float]) -> tuple[float, float]:
-    """Share of intervals within 20 % of their median, and that median; (0, 0) with fewer than three intervals."""
+    """Share of intervals within 15 % of their median, and that median; (0, 0) with fewer than three intervals."""
     gaps = np.diff(times)
     if len(gaps) < LEAST - 1:
         return 0.0, 0.0
@@ -99,6 +103,11 @@ def refined(times: list[float], period: float) -> float:
     return float(slope)
 
 
+def enough(times: list[float], share: float) -> bool:
+    """Whether that share of even intervals makes these times regular."""
+    return share >= (1.0 if len(times) - 1 < FEW else SHARE)
+
+
 def rhythm(mel: Floats) -> Rhythm:
     """What recurs in the log-mel frames (10 ms hop) of a stretch of sound."""
     change = flux(mel)
@@ -106,11 +115,11 @@ def rhythm(mel: Floats) -> Rhythm:
     share, median = interval_share(found)
     strength, lag = autocorrelation(change)
     period: float | None = None
-    if share >= SHARE:
+    if enough(found, share):
         period = refined(found, median)
         if abs(period - median) > 0.1 * median:
             period = median
-    elif strength >= STRENGTH and len(found) >= LEAST:
+    elif strength >= STRENGTH and share >= HALF and len(found) >= LEAST:
         period = lag
     return Rhythm(tuple(found), share, strength, period)
 
@@ -118,7 +127,7 @@ def rhythm(mel: Floats) -> Rhythm:
 def even(starts: list[float]) -> Rhythm | None:
     """The rhythm of events whose starts are known, None unless at least four come evenly."""
     share, median = interval_share(starts)
-    if share < SHARE:
+    if not enough(starts, share):
         return None
     every = refined(starts, median)
     return Rhythm(tuple(starts), share, 0.0, every if abs(every - median) <= 0.1 * median else median)
