@@ -6,7 +6,6 @@ thread. About a second of native samples is in memory at a time, whatever the le
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
 import os
@@ -349,16 +348,6 @@ PROFILE = (
 """The arrays of the profile file, one after the other, in C order and native byte order."""
 
 
-def digest(fd: int) -> str:
-    """SHA-256 of the whole file in hexadecimal."""
-    total = hashlib.sha256()
-    at = 0
-    while block := os.pread(fd, 1 << 20, at):
-        total.update(block)
-        at += len(block)
-    return total.hexdigest()
-
-
 def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> dict[str, Any]:
     """Decodes one audio as the job says; the result line as a dictionary, never an exception of FFmpeg."""
     with (
@@ -381,15 +370,8 @@ def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> d
     shape = {"blocks": len(profile["rolloff_hz"]), "seconds": len(profile["balance"])}
     shape["bins"] = len(profile["spectrum_db"])
     runs = profile["zero_runs"][:1000]
-    return (
-        facts
-        | shape
-        | {
-            "true_peak_dbfs": profile["true_peak_dbfs"],
-            "zero_runs": runs,
-            "sha256": job["sha256"] or digest(fds[0]),
-        }
-    )
+    sha256 = job["sha256"] or parts.sniff.digest(fds[0])
+    return facts | shape | {"true_peak_dbfs": profile["true_peak_dbfs"], "zero_runs": runs, "sha256": sha256}
 
 
 def warm(parts: SimpleNamespace) -> None:

@@ -1,6 +1,9 @@
-"""Child side: what the first bytes of a file look like, for error messages. Loaded by path; standard library only."""
+"""Child side: what the first bytes of a file look like, for messages, and its hash. By path; standard library only."""
 
 from __future__ import annotations
+
+import hashlib
+import os
 
 MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG", "a PNG image"),
@@ -67,3 +70,13 @@ def _is_text(head: bytes) -> bool:
     shown = head.decode("utf-8", "ignore")  # the last character may be cut in two
     printable = sum(mark.isprintable() or mark in "\t\r\n" for mark in shown)
     return len(head) > 0 and len(shown.encode()) > len(head) - 4 and printable > 0.95 * len(shown)
+
+
+def digest(fd: int) -> str:
+    """SHA-256 of the whole file in hexadecimal."""
+    total = hashlib.sha256()
+    at = 0
+    while block := os.pread(fd, 1 << 20, at):
+        total.update(block)
+        at += len(block)
+    return total.hexdigest()
