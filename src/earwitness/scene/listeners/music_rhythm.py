@@ -56,7 +56,8 @@ def autocorrelation(envelope: Array, longest: int) -> Array:
     squares = np.concatenate([[0.0], np.cumsum(envelope**2)])
     lags = np.arange(longest + 1)
     energy = np.sqrt(squares[n - lags] * (squares[n] - squares[lags]))
-    return raw / np.maximum(energy, 1e-9)
+    normalised: Array = raw / np.maximum(energy, 1e-9)
+    return normalised
 
 
 def tempo(envelope: Array) -> Tempo | None:
