@@ -5,7 +5,9 @@
     python -m bench.server first      # first byte of a stream / the same of a bare Starlette stream
     python -m bench.server parse      # a 10 MB base64 body parsed and decoded / one bare pybase64.b64decode of it
     python -m bench.server health     # /healthz while the scene engine hears a long clip
+    python -m bench.server clips --peer-python PATH   # clips/s / faster-whisper-server, see bench/server_clips.py
     python -m bench.server talk       # a long clip not streamed, through both Python clients, against 300 s
+    python -m bench.server            # all of these but the talk
 
 Servers run as processes of their own; the load comes from this one. Runs alternate, ratios are taken pair by pair.
 """
@@ -15,16 +17,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
-import io
 import json
-import os
 import subprocess
-import sys
-import tempfile
 import time
-import wave
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,110 +29,9 @@ import numpy as np
 
 from bench.long import talk
 from bench.machine import machine, save, spread
+from bench.server_clips import clips
+from bench.servers import CHAT, MODEL, chat, command, noise, of
 from earwitness.source import InlineSource
-
-TESTS = Path(__file__).parents[1] / "tests"
-MODEL = "qwen3-omni-30b-a3b-captioner"
-CHAT = "/v1/chat/completions"
-
-
-def noise(size: int) -> bytes:
-    """A mono 16 kHz WAV of about `size` bytes."""
-    samples = (np.random.default_rng(0).standard_normal((size - 44) // 2) * 3000).astype("<i2")
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(samples.tobytes())
-    return out.getvalue()
-
-
-def chat(audio: bytes, **more: Any) -> bytes:
-    """The body of a chat completion with this audio as base64."""
-    data = "data:;base64," + base64.b64encode(audio).decode()
-    content = [{"type": "input_audio", "input_audio": {"data": data}}]
-    return json.dumps({"model": MODEL, "messages": [{"role": "user", "content": content}], **more}).encode()
-
-
-# ---------------------------------------------------------------- servers, as processes
-
-
-def serve(kind: str) -> None:
-    """Runs one server until its standard input closes: `echo`, `null`, `bare`; prints its port."""
-    sys.path.insert(0, str(TESTS))
-    from earwitness.captioner import Captioner
-    from earwitness.intake import Intake
-    from earwitness.server import app, listen
-    from earwitness.server.exchange import Exchange
-    from earwitness.server.gate.keys import Keys
-    from earwitness.server.options import ServerOptions
-    from kit.echo import Echo, Words
-
-    options = ServerOptions(port=0)
-    sock = listen.bind(options)
-    intake: Any = Intake() if kind != "null" else Null()
-    with tempfile.TemporaryDirectory() as folder:
-        exchange = Exchange(Captioner(intake, Echo(), Words()), Keys(Path(folder) / "keys.json"), options)
-        application: Any = bare() if kind == "bare" else app.build(exchange)
-        listen.run(application, exchange, sock, lambda: print(sock.getsockname()[1], flush=True))
-
-
-class Null:
-    """An intake that decodes nothing: every source is the same short clip. For measuring what is left."""
-
-    def __init__(self) -> None:
-        from earwitness.intake.samples import from_samples
-
-        self._clip = from_samples(np.zeros(16_000, np.float32), 16_000)
-
-    async def start(self) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-    @asynccontextmanager
-    async def open_clip(self, _source: object) -> AsyncIterator[Any]:
-        yield self._clip
-
-
-def bare() -> Any:
-    """Starlette alone: reads the body and answers a short JSON, or streams five events."""
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response, StreamingResponse
-    from starlette.routing import Route
-
-    async def echo(request: Request) -> Response:
-        body = await request.json()
-        if body.get("stream"):
-            return StreamingResponse(events(), media_type="text/event-stream")
-        return JSONResponse({"length": len(body["messages"][0]["content"][0]["input_audio"]["data"])})
-
-    async def events() -> AsyncIterator[bytes]:
-        for number in range(5):
-            yield f'data: {{"n":{number}}}\n\n'.encode()
-
-    return Starlette(routes=[Route(CHAT, echo, methods=["POST"])])
-
-
-@contextmanager
-def running(*command: str) -> Iterator[str]:
-    """A server process and its root; the command prints the port, or a line that ends with the root."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline().strip()
-            yield f"http://127.0.0.1:{line}" if line.isdigit() else line
-        finally:
-            process.terminate()
-
-
-def of(kind: str) -> Any:
-    """The server of this kind, running."""
-    return running(sys.executable, "-m", "bench.server", "serve", kind)
-
 
 # ---------------------------------------------------------------- load
 
@@ -295,20 +190,6 @@ def small_talk() -> Path:
     return path
 
 
-@contextmanager
-def command() -> Iterator[str]:
-    """The real command with the scene engine."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["EARWITNESS_SERVER_KEYS_FILE"] = f"{folder}/keys.json"
-        os.environ["EARWITNESS_SERVER_UPLOADS_FOLDER"] = f"{folder}/uploads"
-        command_ = [sys.executable, "-c", STARTED, "serve", "--port", "0", "--max-minutes", "0", "-q"]
-        with running(*command_) as line:
-            yield line.split()[3]
-
-
-STARTED = "import sys; from earwitness.cli.main import main; sys.argv[0] = 'earwitness'; main()"
-
-
 async def health_while(root: str, payload: bytes, seconds: float) -> list[tuple[float, float]]:
     """(seconds since the start, seconds it took) of each /healthz while a clip is heard."""
     times: list[tuple[float, float]] = []
@@ -375,27 +256,37 @@ def long_talk(a: argparse.Namespace) -> dict[str, Any]:
     return out
 
 
+MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "decode": decode,
+    "body": body,
+    "first": first,
+    "parse": parse,
+    "health": health,
+    "clips": clips,
+    "talk": long_talk,
+}
+
+
 def main() -> None:
     """Runs what was asked for, prints it and keeps it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["decode", "body", "first", "parse", "health", "talk", "serve"])
-    parser.add_argument("kind", nargs="?")
+    parser.add_argument("what", choices=[*MEASURES], nargs="?", help="all but the talk if left out")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--quick", action="store_true", help="a fifth of the runs")
+    parser.add_argument("--peer-python", type=Path, help="Python of an environment with faster-whisper-server 0.0.3")
     parser.add_argument("--both", action="store_true", help="the DashScope client too")
     a = parser.parse_args()
     if a.quick:
         a.count, a.rounds, a.seconds = max(20, a.count // 5), 2, a.seconds / 5
-    if a.what == "serve":
-        serve(a.kind)
-        return
-    measures = {"decode": decode, "body": body, "first": first, "parse": parse, "health": health, "talk": long_talk}
-    result = measures[a.what](a)
-    print(json.dumps({"machine": machine(), **result}, indent=1))
-    save(f"server-{a.what}", result)
+    print(json.dumps({"machine": machine()}, indent=1), flush=True)
+    for name in [a.what] if a.what else [name for name in MEASURES if name != "talk"]:
+        result = MEASURES[name](a)
+        print(json.dumps({name: result}, indent=1), flush=True)
+        if "left out" not in result:
+            save(f"server-{name}", result)
 
 
 if __name__ == "__main__":
