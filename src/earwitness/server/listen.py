@@ -195,6 +195,8 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
     async def main() -> None:
         try:
             await exchange.captioner.start()
+            # Loaded at its first use, which would hold the event loop at the end of the first caption.
+            await asyncio.to_thread(exchange.captioner.tokenizer.count, "ready")
             sweeping = asyncio.create_task(exchange.sweep())
             await Draining(config(app, exchange.options), exchange, ready).run_until_told(sock)
             sweeping.cancel()
