@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from earwitness.server.openai.request import ChatAsk
 PREFIXES = ("/compatible-mode/v1", "/v1")
 
 
-class _Endpoint:
+class _Endpoint(ABC):
     """An ASGI application for one route."""
 
     def __init__(self, exchange: Exchange) -> None:
@@ -30,8 +31,8 @@ class _Endpoint:
         door = Door(scope, receive, send, reply.refusal)
         await door.answer(self.work(door, Headers(scope=scope)))
 
-    async def work(self, door: Door, headers: Headers) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def work(self, door: Door, headers: Headers) -> None: ...
 
 
 class ChatCompletions(_Endpoint):
