@@ -10,11 +10,13 @@ import importlib.util
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from earwitness.weights.store import Store
+from kit import services
 
 REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
@@ -43,6 +45,10 @@ def _missing() -> dict[str, str]:
             "torch and transformers are not installed: make qwen",
         ),
         "ffmpeg": (bool(shutil.which("ffmpeg")), "the ffmpeg command is not installed"),
+        "redis": (bool(shutil.which("redis-server")), "redis-server is not installed"),
+        "postgres": (services.postgres_folder() is not None, "PostgreSQL is not installed"),
+        "s3": (bool(importlib.util.find_spec("moto")), "moto is not installed: make dev"),
+        "nginx": (bool(shutil.which("nginx")), "nginx is not installed"),
     }
     return {name: why for name, (there, why) in checks.items() if not there}
 
@@ -88,3 +94,25 @@ def shared() -> Path:
 def data() -> Path:
     """The small files in `tests/data`."""
     return DATA
+
+
+@pytest.fixture(scope="session")
+def redis_service() -> Iterator[services.Service]:
+    """A Redis server; a test that ends it starts it again."""
+    with services.folder() as folder, services.running(services.redis(folder)) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def postgres_service() -> Iterator[services.Service]:
+    """A PostgreSQL server; a test that ends it starts it again."""
+    with services.folder() as folder, services.running(services.postgres(folder)) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[services.Service]:
+    """A server that speaks S3, with an empty bucket."""
+    with services.folder() as folder, services.running(services.s3(folder)) as service:
+        services.make_bucket(service)
+        yield service
