@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+import pybase64
 
 from earwitness.caption import Sampling
 from earwitness.clip import RATE, Ints
@@ -15,8 +17,10 @@ from earwitness.errors import Failed
 
 Form = Literal["raw", "audio_url", "data_url"]
 HEADER_BYTES = 44
-BLOCK_SAMPLES = 3 * 65_536
-"""Samples encoded at a time; a multiple of 3, so that blocks of base64 join without padding."""
+FIRST_BYTES = 1
+"""Bytes of the samples that are encoded with the header: 44 + 1 is a multiple of 3."""
+BLOCK_BYTES = 3 * 131_072
+"""Bytes encoded at a time; a multiple of 3, so that blocks of base64 join without padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,12 @@ class Body:
         return len(self._head) + 4 * -(-size // 3) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._head
-        left = wav_header(len(self._pcm))
-        for start in range(0, len(self._pcm), BLOCK_SAMPLES):
-            left += self._pcm[start : start + BLOCK_SAMPLES].astype("<i2").tobytes()
-            whole = len(left) - len(left) % 3
-            yield base64.b64encode(left[:whole])
-            left = left[whole:]
-        yield base64.b64encode(left) + self._tail
+        samples = memoryview(np.ascontiguousarray(self._pcm, "<i2")).cast("B")
+        first = wav_header(len(self._pcm)) + bytes(samples[:FIRST_BYTES])
+        yield self._head + pybase64.b64encode(first)
+        for start in range(FIRST_BYTES, len(samples), BLOCK_BYTES):
+            yield pybase64.b64encode(samples[start : start + BLOCK_BYTES])
+        yield self._tail
 
 
 def _wishes(sampling: Sampling | None) -> dict[str, object]:
