@@ -1,0 +1,35 @@
+"""What one key may do. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """Limits of one key; None: the server's default, 0: none at all."""
+
+    requests_per_minute: int | None = None
+    """Captions asked for in a minute (E31)."""
+
+    tokens_per_minute: int | None = None
+    """Tokens in a minute, of audio, prompt and text together (E32)."""
+
+    running: int | None = None
+    """Calls in work at one time (E33)."""
+
+    budget: Decimal | None = None
+    """US dollars that all calls together may cost (E34); None: any."""
+
+    models: tuple[str, ...] = ()
+    """Names of models that the key may use (E3); none: all that are served."""
+
+    def over(self, default: KeyLimits) -> KeyLimits:
+        """These limits, and `default` where they say nothing."""
+        own = {
+            name: getattr(default, name)
+            for name in ("requests_per_minute", "tokens_per_minute", "running", "budget")
+            if getattr(self, name) is None
+        }
+        return replace(self, **own)
