@@ -23,6 +23,7 @@ from earwitness.server.dashscope import uploads as dashscope_uploads
 from earwitness.server.door import Reply, broken
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate import origin
+from earwitness.server.log import request_id
 from earwitness.server.openai import reply as openai_reply
 from earwitness.server.openai import routes as openai_routes
 
@@ -68,6 +69,7 @@ class Frame:
             return
         call_id = str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = call_id
+        request_id.set(call_id)
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -21,7 +21,8 @@ class Ask:
     """One caption, asked for.
 
     model: the name as the caller wrote it. wanted: the switches of the extension, None where it was not asked
-    for. ignored: what the call held that has no effect, for `X-Earwitness-Ignored`.
+    for. ignored: what the call held that has no effect, for `X-Earwitness-Ignored`. protocol: by whose rules it was
+    asked, for the ledger.
     """
 
     model: str
@@ -29,6 +30,7 @@ class Ask:
     options: Options
     wanted: Wanted | None = None
     ignored: tuple[str, ...] = ()
+    protocol: str = ""
 
     @property
     def headers(self) -> dict[str, str]:

@@ -11,9 +11,10 @@ from starlette.types import Receive, Scope, Send
 
 from earwitness.errors import Cancelled, EarwitnessError, Failed
 from earwitness.server import sentences
+from earwitness.server.log import Log
 from earwitness.server.sse import while_connected
 
-log = logging.getLogger("earwitness.server")
+log = Log("earwitness.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,9 @@ class Door:
     def noted(self, error: Exception) -> EarwitnessError:
         """The error, logged, by a name of ours."""
         if not isinstance(error, EarwitnessError):
-            log.error("%s broke", self.id, exc_info=error)
+            log.event("request.broke", {}, logging.ERROR, error)
             return broken()
-        log.info("%s refused %s: %s %s", self.id, sentences.name(error), error.message, dict(error.facts))
+        log.event("request.refused", {"code": sentences.name(error), "message": error.message, **error.facts})
         return error
 
 

@@ -3,87 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from earwitness.accounting import rule
-from earwitness.caption import Caption, Event, Finish, Folder, Note
+from earwitness.accounting.books import Books, Entry, Unwritten
+from earwitness.caption import Caption, Finish, Note
 from earwitness.captioner import Captioner
-from earwitness.clip import Clip
 from earwitness.errors import Busy, EarwitnessError, NotReady, TimedOut
 from earwitness.intake import Intake, Limits
 from earwitness.intake.uploads import Uploads
 from earwitness.server.ask import Ask
 from earwitness.server.body import Bodies
+from earwitness.server.call import Call, Record
 from earwitness.server.door import Door, broken
 from earwitness.server.gate.keys import Keys, Principal
+from earwitness.server.gate.policy import Policy
 from earwitness.server.options import ServerOptions
 from earwitness.server.sse import Piece, Pieces, batches
-
-log = logging.getLogger("earwitness.server")
-
-
-@dataclass(slots=True)
-class Call:
-    """One caption in work. `id` is the UUID that the caller sees everywhere; `clip` is decoded and within limits."""
-
-    id: str
-    ask: Ask
-    clip: Clip
-    captioner: Captioner
-    made: int = field(default_factory=lambda: int(time.time()))
-    heard: Folder = field(default_factory=Folder)
-    _finish: Finish | None = None
-
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """What the engine tells, as it tells it."""
-        async with aclosing(self.captioner.listen(self.clip, self.ask.options)) as events:
-            async for event in events:
-                self.heard.add(event)
-                if isinstance(event, Finish):
-                    self._finish = event
-                yield event
-
-    async def caption(self) -> Caption:
-        """All of it at once."""
-        async with aclosing(self.events()) as events:
-            async for _ in events:
-                pass
-        return self.heard.caption()
-
-    def finish(self) -> Finish:
-        """How it ended.
-
-        Raises:
-            Failed: it has not.
-        """
-        if self._finish is None:
-            raise broken()
-        return self._finish
-
-    @property
-    def engine(self) -> str:
-        """Who listens, as replies name it."""
-        return str(self.captioner.engine.info)
-
-    @property
-    def prompt_tokens(self) -> tuple[int, int]:
-        """(audio, text) tokens of the request, by the documented rule."""
-        return rule.audio_tokens(self.clip.seconds), rule.TEXT_TOKENS
-
-    def count(self, text: str) -> int:
-        """Tokens of a text."""
-        return self.captioner.tokenizer.count(text)
-
-    def completion_tokens(self) -> int:
-        """Tokens told so far; final once it has ended."""
-        if self._finish is not None and self._finish.usage is not None:
-            return self._finish.usage.completion_tokens
-        return self.count(self.heard.text) if self.heard.text else 0
 
 
 class Wire(Protocol):
@@ -102,10 +39,18 @@ class Exchange:
     """What every protocol shares: the captioner, the keys, the bounds on what runs at one time."""
 
     def __init__(
-        self, captioner: Captioner, keys: Keys, options: ServerOptions, uploads: Uploads | None = None
+        self,
+        captioner: Captioner,
+        keys: Keys,
+        options: ServerOptions,
+        uploads: Uploads | None = None,
+        books: Books | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.captioner = captioner
         self.uploads = uploads
+        self.books: Books = books or Unwritten()
+        self.policy = policy or Policy()
         self.keys = keys
         self.options = options
         limits = captioner.intake.limits if isinstance(captioner.intake, Intake) else Limits()
@@ -151,12 +96,17 @@ class Exchange:
         return not self.draining and self.captioner.engine.state() == "ready"
 
     @asynccontextmanager
-    async def open(self, call_id: str, principal: Principal, ask: Ask) -> AsyncIterator[Call]:
-        """A call with its clip decoded. When the context is left the call is settled: files gone, slot free, noted.
+    async def open(
+        self, call_id: str, principal: Principal, ask: Ask, streamed: bool, deadline_s: float | None = None
+    ) -> AsyncIterator[Call]:
+        """A call with its clip decoded. When the context is left the call is settled: files gone, slot free, written
+        into the ledger, for good where all went well.
 
         Raises:
             Busy: as many calls as may be are running (E33).
             SourceError, AudioError, BadRequest: the audio is not to be had, or none.
+            TimedOut: the deadline passed; listening was stopped (E37).
+            NotReady: the ledger cannot be written.
         """
         if self.running >= self.options.running:
             raise Busy("Too many concurrent requests.")
@@ -164,43 +114,58 @@ class Exchange:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  only called in a running loop
         self._tasks.add(task)
-        begun = time.monotonic()
-        call: Call | None = None
-        status = "broken"
+        record = Record(self.books, self._entry(call_id, principal, ask, streamed), self.options.log_captions)
+        limit = asyncio.timeout(deadline_s)
         try:
-            async with self.captioner.open(ask.source) as clip:
-                call = Call(call_id, ask, clip, self.captioner)
-                yield call
-            status = "ok"
+            async with limit:
+                await record.open()
+                async with self.captioner.open(ask.source) as clip:
+                    record.call = call = Call(call_id, ask, clip, self.captioner, self.policy)
+                    yield call
+                await record.complete()
+        except TimeoutError:
+            if not limit.expired():
+                record.settle("failed", broken())
+                raise
+            late = TimedOut("Request timed out, please try again later.")
+            record.settle("failed", late)
+            raise late from None
         except (asyncio.CancelledError, GeneratorExit):
-            status = "cancelled"
             if not self._stopped:
+                record.settle("cancelled")
                 raise
             task.uncancel()
-            raise NotReady("The server is shutting down.") from None
-        except EarwitnessError as error:
-            status = f"failed {type(error).__name__}.{error.code}"
+            stopping = NotReady("The server is shutting down.")
+            record.settle("failed", stopping)
+            raise stopping from None
+        except Exception as error:
+            record.settle("failed", error if isinstance(error, EarwitnessError) else broken())
             raise
         finally:
             self.running -= 1
             self._tasks.discard(task)
-            _note(call_id, principal, call, status, time.monotonic() - begun)
+
+    def _entry(self, call_id: str, principal: Principal, ask: Ask, streamed: bool) -> Entry:
+        return Entry(
+            id=call_id,
+            key=principal.owner,
+            protocol=ask.protocol,
+            model=ask.model,
+            engine=str(self.captioner.engine.info),
+            streamed=streamed,
+            workspace=principal.workspace,
+            since=principal.since,
+        )
 
     async def whole(self, call_id: str, principal: Principal, ask: Ask) -> tuple[Caption, int]:
         """The caption as one, and when its making began (seconds since 1970), within the deadline.
 
         Raises:
-            TimedOut: the deadline passed; listening was stopped (E37).
             EarwitnessError: whatever `open` and listening raise.
         """
-        limit = asyncio.timeout(self.options.deadline_s)
-        try:
-            async with limit, self.open(call_id, principal, ask) as call:
-                return await call.caption(), call.made
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise TimedOut("Request timed out, please try again later.") from None
+        async with self.open(call_id, principal, ask, False, self.options.deadline_s) as call:
+            caption = await call.caption()
+        return caption, call.made
 
     async def stream(
         self,
@@ -228,7 +193,7 @@ class Exchange:
         pieces = Pieces()
         out: Wire | None = None
         try:
-            async with self.open(door.id, principal, ask) as call:
+            async with self.open(door.id, principal, ask, True) as call:
                 out = wire(call)
                 async with aclosing(batches(call.events(), self.options.keep_alive_s, gap_s)) as told:
                     async for batch in told:
@@ -240,15 +205,3 @@ class Exchange:
             await door.write(head, out.failure(door.noted(error)), more=False)
         else:
             await door.write(head, out.last(finish, pieces.rest()), more=False)
-
-
-def _note(call_id: str, principal: Principal, call: Call | None, status: str, took_s: float) -> None:
-    log.info(
-        "%s %s key=%s audio_s=%.3f completion_tokens=%d took_s=%.3f",
-        call_id,
-        status,
-        principal.owner,
-        0.0 if call is None else call.clip.seconds,
-        0 if call is None else call.completion_tokens(),
-        took_s,
-    )

@@ -73,3 +73,12 @@ class ServerOptions:
 
     grace_s: float = 30.0
     """Time that running calls have to end after SIGTERM."""
+
+    log_level: str = "info"
+    """From which level on lines are logged: debug, info, warning or error. Default info."""
+
+    log_json: bool = False
+    """Each line of the log is a JSON object instead of text. Default false."""
+
+    log_captions: bool = False
+    """Captions are logged with the end of their request; they hold what was said in the audio. Default false."""

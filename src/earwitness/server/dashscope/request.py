@@ -59,6 +59,7 @@ def read(
             options=options,
             wanted=wanted,
             ignored=tuple(found.ignored),
+            protocol="dashscope",
         ),
         incremental=parameters.get("incremental_output") is True,
     )

@@ -7,10 +7,11 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from earwitness.errors import BadRequest, NotAllowed
+from earwitness.server.call import Call
 from earwitness.server.dashscope import reply, request
 from earwitness.server.dashscope.request import GenerationAsk
 from earwitness.server.door import Door
-from earwitness.server.exchange import Call, Exchange
+from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Principal
 
 GENERATION = "/api/v1/services/aigc/multimodal-generation/generation"

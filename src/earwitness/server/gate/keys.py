@@ -13,27 +13,38 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import platformdirs
 
 from earwitness.errors import BadRequest, NotAllowed
+from earwitness.server.gate.limits import KeyLimits
 
 PREFIX = "ew-"
+WORKSPACE_CHARS = 64
+
+
+NO_LIMITS = KeyLimits()
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key, without the key: `id` names it in lists and logs, `made` and `revoked` are seconds since 1970."""
+    """One key, without the key: `id` names it in lists and logs, `made` and `revoked` are seconds since 1970.
+
+    workspace: what its requests are filed under where they name none. limits: its own.
+    """
 
     id: str
     name: str
     sha256: str
     made: int
     revoked: int | None = None
+    workspace: str = ""
+    limits: KeyLimits = KeyLimits()
 
 
 class _File(msgspec.Struct):
@@ -43,10 +54,17 @@ class _File(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls. `owner` is whom uploads belong to: the key's id, or `anonymous` where there are no keys."""
+    """Who calls. `owner` is whom uploads belong to: the key's id, or `anonymous` where there are no keys.
+
+    workspace: what the request is filed under. since: when the key was made, seconds since 1970; None: no key.
+    limits: the key's own.
+    """
 
     owner: str
     anonymous: bool = False
+    workspace: str = ""
+    since: int | None = None
+    limits: KeyLimits = NO_LIMITS
 
 
 def default_file() -> Path:
@@ -89,13 +107,13 @@ class Keys:
         """Whether any key was ever made here; a file of revoked keys alone lets nobody in."""
         return bool(self.all())
 
-    def create(self, name: str = "") -> tuple[Key, str]:
+    def create(self, name: str = "", workspace: str = "", limits: KeyLimits | None = None) -> tuple[Key, str]:
         """A new key and its text, which is shown once and kept nowhere."""
         text = PREFIX + secrets.token_urlsafe(32)
         with self._changing() as file:
             taken = {k.id for k in file.keys}
             ident = next(i for i in iter(lambda: secrets.token_hex(4), None) if i not in taken)
-            key = Key(id=ident, name=name, sha256=_hash(text), made=int(time.time()))
+            key = Key(ident, name, _hash(text), int(time.time()), None, workspace, limits or NO_LIMITS)
             file.keys.append(key)
         return key, text
 
@@ -105,10 +123,21 @@ class Keys:
         Raises:
             BadRequest: there is none.
         """
+        return self._changed(ident, lambda key: {"revoked": key.revoked or int(time.time())})
+
+    def limit(self, ident: str, limits: KeyLimits) -> Key:
+        """Gives the key of this id these limits instead of those it had.
+
+        Raises:
+            BadRequest: there is none.
+        """
+        return self._changed(ident, lambda _key: {"limits": limits})
+
+    def _changed(self, ident: str, change: Callable[[Key], dict[str, Any]]) -> Key:
         with self._changing() as file:
             for at, key in enumerate(file.keys):
                 if key.id == ident:
-                    file.keys[at] = msgspec.structs.replace(key, revoked=key.revoked or int(time.time()))
+                    file.keys[at] = msgspec.structs.replace(key, **change(key))
                     return file.keys[at]
         raise BadRequest(f"There is no key {ident!r}; `earwitness keys list` shows them.", code="settings")
 
@@ -119,8 +148,9 @@ class Keys:
             NotAllowed: no key (E1), or a wrong or revoked one (E2).
         """
         keys = self.all()
+        workspace = _workspace(headers)
         if not keys:
-            return Principal("anonymous", anonymous=True)
+            return Principal("anonymous", anonymous=True, workspace=workspace)
         scheme, _, text = headers.get("authorization", "").strip().partition(" ")
         text = text.strip()
         if scheme.lower() != "bearer" or not text:
@@ -132,7 +162,7 @@ class Keys:
                 found = key
         if found is None:
             raise NotAllowed("Incorrect API key provided.", code="key_wrong")
-        return Principal(found.id)
+        return Principal(found.id, False, workspace or found.workspace, found.made, found.limits)
 
     def _load(self) -> _File:
         try:
@@ -170,6 +200,12 @@ class Keys:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _workspace(headers: Mapping[str, str]) -> str:
+    """What the caller files the request under, for the ledger alone; what is no name is passed over."""
+    given = headers.get("x-dashscope-workspace", "").strip()
+    return given if given.isprintable() and len(given) <= WORKSPACE_CHARS else ""
 
 
 def _hash(text: str) -> str:

@@ -20,7 +20,7 @@ class KeyLimits:
     """Calls in work at one time (E33)."""
 
     budget: Decimal | None = None
-    """US dollars that all calls together may cost (E34); None: any."""
+    """What all calls together may cost, in the currency of the price list (E34); None: anything."""
 
     models: tuple[str, ...] = ()
     """Names of models that the key may use (E3); none: all that are served."""

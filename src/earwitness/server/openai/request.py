@@ -57,6 +57,7 @@ def read(
             options=options,
             wanted=wanted,
             ignored=tuple(found.ignored),
+            protocol="openai",
         ),
         stream=stream,
         include_usage=stream and usage,

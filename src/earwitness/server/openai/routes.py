@@ -12,8 +12,9 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from earwitness.server import ask as asking
+from earwitness.server.call import Call
 from earwitness.server.door import Door, Reply
-from earwitness.server.exchange import Call, Exchange
+from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Principal
 from earwitness.server.openai import reply, request, schema
 from earwitness.server.openai.request import ChatAsk
