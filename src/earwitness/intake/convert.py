@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 import av
 import av.filter
@@ -62,3 +66,38 @@ class Resampler:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             yield out.to_ndarray().tobytes()
+
+
+class Listening:
+    """Where samples go that are to be heard: 16 kHz mono PCM into `pcm`, and the profile of the native samples."""
+
+    def __init__(self, pcm: io.BufferedIOBase, measure: ModuleType) -> None:
+        self.pcm = pcm
+        self.measure = measure
+        self.written = 0
+
+    def begin(self, rate: int, names: list[str]) -> None:
+        """Before the first samples: their rate in Hz and the names of their channels."""
+        self.rate = rate
+        self.weights = self.measure.mix_weights(names)
+        self.meter = self.measure.Meter(rate, names)
+        self.resampler = Resampler(rate)
+
+    def add(self, x: Floats) -> None:
+        """float32[channel, n] in time order, a second at a time."""
+        self.meter.add(x)
+        self._write(self.resampler.feed(x[0] if len(x) == 1 else self.weights @ x))
+
+    def finish(self, samples: int) -> dict[str, Any]:
+        """After the last: what became of the `samples` a channel. The PCM is exactly as long as they say."""
+        self._write(self.resampler.feed(None))
+        self.pcm.flush()
+        length = round(samples * RATE / self.rate)
+        if self.written != 2 * length:  # the resampler may be off by one
+            os.ftruncate(self.pcm.fileno(), 2 * length)
+        return {"pcm": length, "profile": self.meter.finish()}
+
+    def _write(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self.written += len(piece)
+            self.pcm.write(piece)

@@ -3,6 +3,10 @@
 Never forks from this process, which holds threads: `worker.py` does, from a clean template started by path. A child
 that crashes is an error of its audio; a template that dies is started again, and what it was decoding is tried once
 more there, since that death is nobody's audio's fault.
+
+Two lanes, so that files that are slow to decode, by their length or by design, keep nobody else waiting: a job begins
+in the quick lane; one that has not ended within `QUICK_S` goes on in the slow lane, behind the others' processor time.
+Where the slow lane is full and somebody waits for the quick one, the job is stopped and begun again in the slow lane.
 """
 
 from __future__ import annotations
@@ -14,32 +18,32 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from earwitness.clip import RATE, Clip, Profile, SourceFacts
-from earwitness.errors import (
-    AudioError,
-    EarwitnessError,
-    Failed,
-    NoSound,
-    NotAudio,
-    NotReady,
-    SourceError,
-    TooLarge,
-    TooLong,
-    Unreachable,
-    Unsupported,
-)
+from earwitness.clip import RATE, Clip, SourceFacts
+from earwitness.errors import EarwitnessError, Failed, NotAudio, NotReady, Unreachable
 from earwitness.intake.limits import Limits
-from earwitness.intake.spool import Spool, spool_failed
+from earwitness.intake.result import (
+    MAX_BLOCKS,
+    MAX_LINE,
+    Refused,
+    Told,
+    gave_up,
+    read_line,
+    read_profile,
+    refusal,
+    wrong_ending,
+)
+from earwitness.intake.spool import SHORT, Spool, spool_failed
 
 START_S = 60.0
-MAX_BLOCKS = 100 * 24 * 3600
+QUICK_S = 0.3
+"""Time in the quick lane: a clip of a few minutes is decoded within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,31 @@ class _TemplateDied(Exception):
     """The template process went away while a job was in it."""
 
 
+@dataclass(slots=True)
+class _Job:
+    """A child at work. `ended` brings its wait status, None if no process could be started."""
+
+    id: int
+    ended: asyncio.Future[int | None]
+    result: int
+
+    async def within(self, seconds: float) -> bool:
+        """Whether it ends within so many seconds."""
+        done, _ = await asyncio.wait({self.ended}, timeout=seconds)
+        return bool(done)
+
+
 class Decoder:
     """Decodes files in forked children of one template process; for use in one event loop.
 
-    Safe for many tasks at once: `Limits.children` audios are decoded side by side, the rest wait.
+    Safe for many tasks at once: `Limits.children` audios are decoded side by side in each lane, the rest wait.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._slots = asyncio.Semaphore(limits.children)
+        self._quick = asyncio.Semaphore(limits.children)
+        self._slow = asyncio.Semaphore(limits.children)
+        self._queued = 0
         self._starting = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -178,25 +198,69 @@ class Decoder:
             NotAudio, Unsupported, NoSound, TooLong, TooLarge: what is wrong with the audio.
             NotReady, Failed: what is wrong with us.
         """
-        async with self._slots:
-            for attempt in (1, 2):
-                try:
-                    status = await self._job(path, spool, sha256)
-                    break
-                except _TemplateDied as error:
-                    if attempt == 2 or self._closed:
-                        raise Failed("The decoder died while it read this audio; please try again.") from error
-            return await asyncio.to_thread(self._collect, status, spool, path, name)
+        for attempt in (1, 2):
+            try:
+                status, line = await self._decoded(path, spool, sha256)
+                break
+            except _TemplateDied as error:
+                if attempt == 2 or self._closed:
+                    raise Failed("The decoder died while it read this audio; please try again.") from error
+        return await asyncio.to_thread(self._collect, status, line, spool, path, name, sha256)
 
-    async def _job(self, path: Path, spool: Spool, sha256: str) -> int | None:
+    async def _decoded(self, path: Path, spool: Spool, sha256: str) -> tuple[int | None, bytes]:
+        """(wait status, line) of a child that ran in the quick lane, or went over to the slow one."""
+        self._queued += 1
+        try:
+            await self._quick.acquire()
+        finally:
+            self._queued -= 1
+        lane = self._quick
+        try:
+            job = await self._begin(path, spool, sha256)
+            try:
+                waited = 0.0
+                while not await job.within(min(QUICK_S, self._limits.decode_s - waited)):
+                    waited += QUICK_S
+                    if waited >= self._limits.decode_s:
+                        raise self._too_slow()
+                    if not self._slow.locked():
+                        await self._slow.acquire()
+                        lane.release()
+                        lane = self._slow
+                        return await self._slowly(job, self._limits.decode_s - waited)
+                    if self._queued:
+                        break
+                else:
+                    return self._end(job)
+            finally:
+                self._forget(job)
+        finally:
+            lane.release()
+        async with self._slow:
+            job = await self._begin(path, spool, sha256)
+            try:
+                return await self._slowly(job, self._limits.decode_s)
+            finally:
+                self._forget(job)
+
+    async def _slowly(self, job: _Job, seconds: float) -> tuple[int | None, bytes]:
+        self._send({"do": "behind", "id": job.id}, [])
+        if not await job.within(seconds):
+            raise self._too_slow()
+        return self._end(job)
+
+    def _too_slow(self) -> NotAudio:
+        message = f"The audio could not be decoded within {self._limits.decode_s:g} seconds."
+        return NotAudio(message, code="decode_failed", cause="time")
+
+    async def _begin(self, path: Path, spool: Spool, sha256: str) -> _Job:
         await self.start()
         self._next += 1
-        job = self._next
         limits = self._limits
         seconds = limits.max_seconds or MAX_BLOCKS // 10
         order = {
             "do": "decode",
-            "id": job,
+            "id": self._next,
             "max_seconds": limits.max_seconds or 0,
             "decoded_bytes": limits.decoded_bytes,
             "memory": limits.decode_memory,
@@ -204,22 +268,29 @@ class Decoder:
             "file_bytes": (seconds + 2) * RATE * 2,
             "sha256": sha256,
         }
-        finished: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._waiting[job] = finished
+        *fds, result = _open_all(path, spool)
+        job = _Job(self._next, asyncio.get_running_loop().create_future(), result)
+        self._waiting[job.id] = job.ended
         try:
-            self._send(order, _open_all(path, spool))
-            return await asyncio.wait_for(asyncio.shield(finished), limits.decode_s)
-        except TimeoutError as error:
-            raise NotAudio(
-                f"The audio could not be decoded within {limits.decode_s:g} seconds.",
-                code="decode_failed",
-                cause="time",
-            ) from error
-        finally:
-            if self._waiting.pop(job, None) is not None and self._control is not None:
-                self._send({"do": "kill", "id": job}, [])
-            if not finished.done():
-                finished.cancel()
+            self._send(order, fds)
+        except _TemplateDied:
+            self._forget(job)
+            raise
+        return job
+
+    def _end(self, job: _Job) -> tuple[int | None, bytes]:
+        return job.ended.result(), os.pread(job.result, MAX_LINE + 1, 0)
+
+    def _forget(self, job: _Job) -> None:
+        """Kills a job that still runs; frees what it held here."""
+        if self._waiting.pop(job.id, None) is not None and self._control is not None:
+            with suppress(_TemplateDied):
+                self._send({"do": "kill", "id": job.id}, [])
+        if not job.ended.done():
+            job.ended.cancel()
+        elif not job.ended.cancelled():
+            job.ended.exception()
+        os.close(job.result)
 
     def _send(self, order: dict[str, Any], fds: list[int]) -> None:
         try:
@@ -233,38 +304,43 @@ class Decoder:
             for fd in fds:
                 os.close(fd)
 
-    def _collect(self, status: int | None, spool: Spool, path: Path, name: str) -> Clip:
+    def _collect(self, status: int | None, line: bytes, spool: Spool, path: Path, name: str, sha256: str) -> Clip:
         if status is None:
             raise Failed("No process could be started to decode this audio; please try again.", cause="fork")
         if os.WIFSIGNALED(status):
-            raise _death(os.WTERMSIG(status))
-        with spool.result.open("rb") as file:
-            line = file.read(65536)
-        if os.waitstatus_to_exitcode(status) != 0 or not line.endswith(b"\n"):
-            raise NotAudio("The audio could not be decoded: the decoder gave up on it.", code="decode_failed")
-        said = json.loads(line)
-        if "error" in said:
-            raise refusal(said["error"], said["detail"], said.get("found", ""), self._limits)
-        return _clip(said, spool, path, name)
+            raise death(os.WTERMSIG(status))
+        if os.waitstatus_to_exitcode(status) != 0:
+            raise gave_up()
+        said = read_line(line)
+        if isinstance(said, Refused):
+            raise refusal(said, self._limits)
+        return _clip(said, spool, path, name, sha256)
 
 
 def _open_all(path: Path, spool: Spool) -> list[int]:
-    """Open files of a job: audio to read, then PCM, profile and result to write."""
+    """Open files of a job: audio to read, then PCM, profile and result to write; and the result for ourselves.
+
+    The files are new ones: a child of an earlier attempt may still write to its own. The result is in memory, so that
+    a full disk can be told.
+    """
+    fds: list[int] = []
     try:
-        fds = [os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)]
-    except OSError as error:
-        raise Unreachable("The audio's file is gone or may not be read.") from error
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        fds.extend(os.open(out, flags, 0o600) for out in (spool.pcm, spool.profile, spool.result))
+        fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+        for out in (spool.pcm, spool.profile):
+            out.unlink(missing_ok=True)
+            fds.append(os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        fds.append(os.memfd_create("result", os.MFD_CLOEXEC))
+        fds.append(os.dup(fds[-1]))
     except OSError as error:
         for fd in fds:
             os.close(fd)
+        if not fds and error.errno not in SHORT:
+            raise Unreachable("The audio's file is gone or may not be read.") from error
         raise spool_failed(error) from error
     return fds
 
 
-def _death(number: int) -> EarwitnessError:
+def death(number: int) -> EarwitnessError:
     """A child that a signal ended: SIGKILL came from outside (the system short of memory, a person)."""
     if number == signal.SIGKILL:
         return Failed("The decoder was killed while it read this audio; please try again.", cause="killed")
@@ -273,100 +349,23 @@ def _death(number: int) -> EarwitnessError:
     return NotAudio(f"The audio could not be decoded: {why}.", code="decode_failed", cause=signal.Signals(number).name)
 
 
-def refusal(kind: str, detail: str, found: str, limits: Limits) -> AudioError | SourceError | Failed:
-    """The error for a child's refusal `kind`; `detail` says why and `found` what the bytes look like."""
-    seen = found or detail
-    looks = f"; it looks like {found}" if found else ""
-    most = limits.max_seconds or 0
-    match kind:
-        case "not_audio":
-            return NotAudio(f"This is not audio: {detail}{looks}.", found=seen)
-        case "unsupported":
-            return Unsupported(f"This audio is not supported: {detail}{looks}.", found=seen)
-        case "no_sound":
-            return NoSound(f"The audio is empty: {detail}.", found=seen)
-        case "too_long":
-            return TooLong(f"The audio is longer than {most / 60:g} minutes.", limit_s=most, found=seen)
-        case "too_large":
-            return TooLarge(f"The audio unpacks to too much: {detail}.", limit=limits.decoded_bytes, found=seen)
-    return NotAudio(f"The audio could not be decoded: {detail}.", code="decode_failed", found=seen)
-
-
-ENDINGS = {
-    "wav": "wav wave",
-    "w64": "w64",
-    "aiff": "aif aiff aifc",
-    "au": "au snd",
-    "caf": "caf",
-    "mp3": "mp3 mpga mp2 mpeg",
-    "aac": "aac adts",
-    "ac3": "ac3",
-    "eac3": "eac3 ec3",
-    "amr": "amr awb",
-    "amrnb": "amr",
-    "amrwb": "amr awb",
-    "flac": "flac fla",
-    "ogg": "ogg oga opus spx ogv",
-    "mov,mp4,m4a,3gp,3g2,mj2": "mp4 m4a m4b m4v mov 3gp 3gpp 3g2 aac alac qt",
-    "matroska,webm": "mkv mka webm weba",
-    "asf": "wma wmv asf",
-    "wv": "wv",
-}
-"""File name endings that agree with each container."""
-
-
-def wrong_ending(container: str, name: str) -> bool:
-    """Whether `name` ends in the ending of another kind of audio than `container`."""
-    ending = Path(name).suffix[1:].lower()
-    known = {word for words in ENDINGS.values() for word in words.split()}
-    return ending in known and ending not in ENDINGS.get(container, ending).split()
-
-
-def _clip(said: dict[str, Any], spool: Spool, path: Path, name: str) -> Clip:
-    samples, rate = int(said["samples"]), int(said["sample_rate"])
-    count = int(said["pcm"])
-    if count * 2 != spool.pcm.stat().st_size:
+def _clip(told: Told, spool: Spool, path: Path, name: str, sha256: str) -> Clip:
+    if told.pcm * 2 != spool.pcm.stat().st_size:
         raise Failed("The decoder left an incomplete file; please try again.", cause="pcm")
-    pcm = np.memmap(spool.pcm, np.int16, "r") if count else np.zeros(0, np.int16)
-    problems = set(said["problems"])
-    if wrong_ending(str(said["container"]), name):
+    pcm = np.memmap(spool.pcm, np.int16, "r") if told.pcm else np.zeros(0, np.int16)
+    problems: set[str] = set(told.problems)
+    if wrong_ending(told.container, name):
         problems.add("wrong_extension")
     facts = SourceFacts(
-        container=str(said["container"]),
-        codec=str(said["codec"]),
-        sample_rate=rate,
-        channels=int(said["channels"]),
-        seconds=round(samples / rate, 3),
-        size_bytes=int(said["size_bytes"]),
-        sha256=str(said["sha256"]),
-        layout=str(said["layout"]),
-        bit_depth=said["bit_depth"],
+        container=told.container,
+        codec=told.codec,
+        sample_rate=told.sample_rate,
+        channels=told.channels,
+        seconds=round(told.samples / told.sample_rate, 3),
+        size_bytes=path.stat().st_size,
+        sha256=sha256 or told.sha256,
+        layout=told.layout,
+        bit_depth=told.bit_depth,
         problems=tuple(sorted(problems)),
     )
-    return Clip(pcm, facts, read_profile(spool.profile.read_bytes(), said), path)
-
-
-def read_profile(raw: bytes, said: dict[str, Any]) -> Profile:
-    """The profile from the child's file; `said` gives its shape. Raises Failed if they do not fit."""
-    channels, blocks, seconds, bins = (int(said[key]) for key in ("channels", "blocks", "seconds", "bins"))
-    shapes: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
-        "rms_dbfs": (np.float32, (channels, blocks)),
-        "peak_dbfs": (np.float32, (channels, blocks)),
-        "clipped": (np.int32, (blocks,)),
-        "rolloff_hz": (np.float32, (blocks,)),
-        "loudness_ms": (np.float64, (blocks,)),
-        "balance": (np.float32, (seconds,)),
-        "correlation": (np.float32, (seconds,)),
-        "spectrum_db": (np.float32, (bins,)),
-        "dc": (np.float32, (channels,)),
-    }
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    at = 0
-    for key, (kind, shape) in shapes.items():
-        size = int(np.prod(shape)) * np.dtype(kind).itemsize
-        arrays[key] = np.frombuffer(raw[at : at + size], kind).reshape(shape) if at + size <= len(raw) else np.zeros(0)
-        at += size
-    if at != len(raw):
-        raise Failed("The decoder left an incomplete profile; please try again.", cause="profile")
-    runs = tuple((float(start), float(stop)) for start, stop in said["zero_runs"])
-    return Profile(**arrays, true_peak_dbfs=float(said["true_peak_dbfs"]), zero_runs=runs)
+    return Clip(pcm, facts, read_profile(spool.profile.read_bytes(), told), path)

@@ -6,6 +6,7 @@ thread. About a second of native samples is in memory at a time, whatever the le
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -50,22 +51,19 @@ class Refusal(Exception):
 
 
 class Decoding:
-    """One job: reads `source`, writes PCM to `pcm`, collects facts and profile.
+    """One job: reads `source`, gives its samples to `sink` (`convert.Listening` and its like), collects facts.
 
-    `parts` holds the modules beside this one: measure, sniff, convert.
+    `parts` holds the modules beside this one: measure, sniff, convert, lengths.
     """
 
-    def __init__(
-        self, source: io.FileIO, pcm: io.BufferedIOBase, limits: dict[str, Any], parts: SimpleNamespace
-    ) -> None:
+    def __init__(self, source: io.FileIO, sink: Any, limits: dict[str, Any], parts: SimpleNamespace) -> None:
         self.source = source
-        self.pcm = pcm
+        self.sink = sink
         self.limits = limits
         self.parts = parts
         self.size = os.fstat(source.fileno()).st_size
         self.problems: set[str] = set()
         self.samples = 0
-        self.written = 0
         self.errors = 0
         self.frames = 0
         self.floating = False
@@ -104,27 +102,25 @@ class Decoding:
         if context is None:
             raise Refusal("unsupported", "the codec of the audio track is unknown")
         self.context = context = self._decoder(context)
-        declared = self._declared(container, stream)
+        declared = self.parts.lengths.declared(container, stream, self.source.fileno())
         facts: dict[str, Any] = {"container": container.format.name, "codec": stream.codec_context.name}
         first, seconds = self._seconds(container, stream)
         rate, names = first.sample_rate, [c.name for c in first.layout.channels]
         self._check(rate, len(names))
-        meter = self.parts.measure.Meter(rate, names)
         self.floating = first.format.name in ("flt", "fltp", "dbl", "dblp")
-        self._consume(seconds, rate, self.parts.measure.mix_weights(names), meter)
+        self.sink.begin(rate, names)
+        self._consume(seconds, rate)
         facts |= {
             "sample_rate": rate,
             "channels": len(names),
-            "layout": LAYOUTS.get(first.layout.name, first.layout.name),
-            "bit_depth": self._bits(context),
+            "layout": LAYOUTS.get(first.layout.name, first.layout.name[:80]),
+            "bit_depth": self._bits(context) or None,
             "samples": self.samples,
-            "pcm": self.written // 2,
             "size_bytes": self.size,
         }
-        self._judge_length(declared, self.samples / rate)
-        self._judge_riff()
-        self._judge_ogg()
-        return facts | {"problems": sorted(self.problems), "profile": meter.finish()}
+        facts |= self.sink.finish(self.samples)
+        self.parts.lengths.judge(self.problems, declared, self.samples / rate, self.source.fileno(), self.size)
+        return facts | {"problems": sorted(self.problems)}
 
     def _decoder(self, context: Any) -> Any:
         """The decoder to use, held to the list and to one thread, not yet opened.
@@ -228,11 +224,10 @@ class Decoding:
         if last_bad:
             self.problems.add("truncated" if last_bad > self.frames - 2 else "damaged")
 
-    def _consume(self, seconds: Iterator[Any], rate: int, weights: Floats, meter: Any) -> None:
+    def _consume(self, seconds: Iterator[Any], rate: int) -> None:
         most = self.limits["max_seconds"]
         stop = int((most + 0.5) * rate) if most else 0
         values = 0
-        resampler = self.parts.convert.Resampler(rate)
         for frame in seconds:
             x = self.parts.convert.to_float(frame)
             if self.floating:
@@ -243,11 +238,7 @@ class Decoding:
                 raise Refusal("too_long", f"longer than {most} seconds")
             if values > self.limits["decoded_bytes"]:
                 raise Refusal("too_large", f"more than {self.limits['decoded_bytes']} bytes of samples")
-            meter.add(x)
-            mono = x[0] if len(x) == 1 else weights @ x
-            self._write(resampler.feed(mono))
-        self._write(resampler.feed(None))
-        self._fill(round(self.samples * RATE / rate))
+            self.sink.add(x)
 
     def _finite(self, x: Floats) -> Floats:
         high, low = float(x.max()), float(x.min())
@@ -257,81 +248,6 @@ class Decoding:
         self.problems.add("out_of_range" if bool(good.all()) else "not_finite")
         x = np.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
         return np.clip(x, -LOUDEST_VALUE, LOUDEST_VALUE)
-
-    def _write(self, pieces: Iterator[bytes]) -> None:
-        for piece in pieces:
-            self.written += len(piece)
-            self.pcm.write(piece)
-
-    def _fill(self, samples: int) -> None:
-        """Makes the PCM exactly as long as the samples say; the resampler may be off by one."""
-        self.pcm.flush()
-        if self.written != 2 * samples:
-            os.ftruncate(self.pcm.fileno(), 2 * samples)
-            self.written = 2 * samples
-
-    def _declared(self, container: Any, stream: Any) -> float | None:
-        """The duration in seconds that the header promises, where a header does so; else `None`."""
-        name = container.format.name
-        if name not in ("wav", "w64", "flac", "aiff", "au", "caf", "asf", "mp3", "wv") and not name.startswith(
-            ("mov", "matroska")
-        ):
-            return None
-        if name == "mp3" and not self._has_xing():
-            return None
-        if stream.duration is not None and stream.time_base is not None:
-            return float(stream.duration * stream.time_base)
-        return container.duration / av.time_base if container.duration else None
-
-    def _has_xing(self) -> bool:
-        head = os.pread(self.source.fileno(), 10, 0)
-        skip = 0
-        if head[:3] == b"ID3" and len(head) == 10:
-            skip = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-        frame = os.pread(self.source.fileno(), 256, skip)
-        return b"Xing" in frame or b"Info" in frame
-
-    def _judge_length(self, declared: float | None, seconds: float) -> None:
-        if declared is None or declared <= 0:
-            return
-        slack = max(0.5, 0.01 * seconds)
-        if declared > seconds + slack:
-            self.problems.add("truncated")
-        elif declared < seconds - slack:
-            self.problems.add("size_mismatch")
-
-    def _judge_ogg(self) -> None:
-        """An Ogg file whose last page does not say that it is the last, or is cut."""
-        fd = self.source.fileno()
-        if os.pread(fd, 4, 0) != b"OggS":
-            return
-        tail = os.pread(fd, 65_536, max(0, self.size - 65_536))
-        page = tail[tail.rfind(b"OggS") :]
-        body = sum(page[27 : 27 + page[26]]) + 27 + page[26] if len(page) > 27 else 0
-        if not page.startswith(b"OggS") or len(page) < 28 or not page[5] & 4 or len(page) < body:
-            self.problems.add("truncated")
-
-    def _judge_riff(self) -> None:
-        """A WAV whose sizes contradict the file."""
-        fd = self.source.fileno()
-        head = os.pread(fd, 12, 0)
-        if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return
-        at = 12
-        for _ in range(64):
-            chunk = os.pread(fd, 8, at)
-            if len(chunk) < 8:
-                return
-            size = int.from_bytes(chunk[4:8], "little")
-            if chunk[:4] == b"data":
-                rest = self.size - at - 8
-                if size >= 0xFFFFFF00 or (size == 0 and rest):  # written to a pipe, or never finished
-                    self.problems.discard("truncated")
-                    self.problems.add("size_mismatch")
-                elif size > rest:
-                    self.problems.add("truncated")
-                return
-            at += 8 + size + (size & 1)
 
 
 PROFILE = (
@@ -350,23 +266,27 @@ PROFILE = (
 
 def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> dict[str, Any]:
     """Decodes one audio as the job says; the result line as a dictionary, never an exception of FFmpeg."""
-    with (
-        io.FileIO(fds[0], "rb", closefd=False) as source,
-        io.FileIO(fds[1], "wb", closefd=False) as raw,
-        io.BufferedWriter(raw, 1 << 18) as pcm,
-    ):
-        try:
-            facts = Decoding(source, pcm, job, parts).run()
-        except Refusal as refusal:
-            return {"error": refusal.kind, "detail": refusal.detail, "found": refusal.found}
-        except MemoryError:
-            return {"error": "decode_failed", "detail": "it needs more memory than a decoder may have"}
-        except (av.error.FFmpegError, ValueError, OverflowError, UnicodeError) as error:
-            return {"error": "decode_failed", "detail": f"{type(error).__name__} while decoding"}
-    profile = facts.pop("profile")
-    with open(fds[2], "wb", closefd=False) as out:
-        for name in PROFILE:
-            out.write(profile[name].tobytes())
+    try:
+        with (
+            io.FileIO(fds[0], "rb", closefd=False) as source,
+            io.FileIO(fds[1], "wb", closefd=False) as raw,
+            io.BufferedWriter(raw, 1 << 18) as pcm,
+        ):
+            facts = Decoding(source, parts.convert.Listening(pcm, parts.measure), job, parts).run()
+        profile = facts.pop("profile")
+        with open(fds[2], "wb", closefd=False) as out:
+            for name in PROFILE:
+                out.write(profile[name].tobytes())
+    except Refusal as refusal:
+        return {"error": refusal.kind, "detail": refusal.detail, "found": refusal.found}
+    except MemoryError:
+        return {"error": "decode_failed", "detail": "it needs more memory than a decoder may have"}
+    except OSError as error:
+        if not isinstance(error, av.error.FFmpegError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return {"error": "no_room", "detail": "the disk is full"}
+        return {"error": "decode_failed", "detail": f"{type(error).__name__} while decoding"}
+    except (av.error.FFmpegError, ArithmeticError, ValueError) as error:
+        return {"error": "decode_failed", "detail": f"{type(error).__name__} while decoding"}
     shape = {"blocks": len(profile["rolloff_hz"]), "seconds": len(profile["balance"])}
     shape["bins"] = len(profile["spectrum_db"])
     runs = profile["zero_runs"][:1000]

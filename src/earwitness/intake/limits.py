@@ -23,7 +23,7 @@ class Limits:
         bounds a header that claims an absurd rate or number of channels, apart from seconds.
     decode_s, decode_cpu_s: wall and processor seconds that decoding one audio may take.
     decode_memory: address space in bytes that a decoding child may add to the template's own.
-    children: audios decoded at the same time.
+    children: audios decoded at the same time; as many again that take longer, behind them.
     connect_s, read_s, download_s: to connect, between two reads, and for a whole download with its redirects.
     redirects: most redirects followed.
     """

@@ -12,28 +12,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from earwitness.errors import Failed, TooLarge
+from earwitness.errors import EarwitnessError, Failed, NotReady, TooLarge
+
+SHORT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that pass when others have given back what they hold."""
 
 
 @dataclass(slots=True)
 class Spool:
     """A folder of our own with the files of one audio (mode 0700).
 
-    `original` is the audio as it came, unless it lies elsewhere already; `pcm`, `profile` and `result` are written
-    by the decoding child.
+    `original` is the audio as it came, unless it lies elsewhere already; `pcm` and `profile` are written by the
+    decoding child.
     """
 
     folder: Path
     original: Path = field(init=False)
     pcm: Path = field(init=False)
     profile: Path = field(init=False)
-    result: Path = field(init=False)
 
     def __post_init__(self) -> None:
         self.original = self.folder / "original"
         self.pcm = self.folder / "pcm"
         self.profile = self.folder / "profile"
-        self.result = self.folder / "result"
 
     def writer(self, limit: int) -> BoundedFile:
         """A file for the original that takes at most `limit` bytes (0 = no limit)."""
@@ -45,7 +46,8 @@ class BoundedFile:
 
     Raises:
         TooLarge: from `write`, when more than `limit` bytes would be held; nothing of that block is written.
-        Failed: when the disk is full or the folder cannot be written.
+        NotReady: when the disk is full, or too many files are open.
+        Failed: when the folder cannot be written.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -89,10 +91,12 @@ class BoundedFile:
         self.close()
 
 
-def spool_failed(error: OSError) -> Failed:
-    """The error for a temporary folder that is full or cannot be written."""
+def spool_failed(error: OSError) -> EarwitnessError:
+    """The error for a temporary folder that is full or cannot be written, and for too many open files."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failed("No space is left for temporary files; free some or set TMPDIR to another folder.", cause="disk")
+        return NotReady("No space is left for temporary files; free some or set TMPDIR to another folder.")
+    if error.errno in SHORT:
+        return NotReady(f"This machine is short of what reading audio takes ({error.strerror}); please try again.")
     return Failed(f"Temporary files cannot be written ({error.strerror}); set TMPDIR to a folder that can be.")
 
 

@@ -7,7 +7,8 @@ The *template* process waits on a socket (FD, SOCK_SEQPACKET) for jobs, each one
 the audio (read), the PCM, the profile and the result (write). It forks one child per job, which confines itself
 (`confine.py` says how, and what that does not stop) before it reads a byte, decodes once (`decoding.py`), writes and
 exits. The child names no path: everything it may touch is open already. When a child ends, the template reports its
-wait status; `{"do": "kill", "id": N}` ends a child. When the socket closes the template ends, and every child with it.
+wait status; `{"do": "kill", "id": N}` ends a child, "behind" makes it give others the way. When the socket closes the
+template ends, and every child with it.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ from typing import Any
 import av
 import av.logging
 
-PARTS = ("confine", "convert", "decoding", "measure", "sniff")
+PARTS = ("confine", "convert", "decoding", "lengths", "measure", "sniff")
 MAX_RESULT = 60_000
+ORDERS = ("decode", "behind", "kill")
+NUMBERS = ("max_seconds", "decoded_bytes", "memory", "cpu_s", "file_bytes")
+BEHIND = 15
+"""The niceness of a child that has taken long: it gets what others leave."""
 
 
 def beside(name: str) -> ModuleType:
@@ -56,6 +61,20 @@ def child(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> None:
         code = 0
     finally:
         os._exit(code)
+
+
+def read_order(message: bytes) -> dict[str, Any] | None:
+    """The order that a message of the parent holds; None if it holds none."""
+    try:
+        order = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(order, dict) or type(order.get("id")) is not int or order.get("do") not in ORDERS:
+        return None
+    if order["do"] != "decode":
+        return order
+    numbers = all(type(order.get(name)) is int and 0 <= order[name] < 1 << 62 for name in NUMBERS)
+    return order if numbers and isinstance(order.get("sha256"), str) else None
 
 
 class Template:
@@ -94,31 +113,43 @@ class Template:
             message, fds, _, _ = socket.recv_fds(self.control, 65536, 4)
             if not message:
                 return False
-            self.obey(json.loads(message), fds)
+            order = read_order(message)
+            if order is not None:
+                self.obey(order, fds)
+            for fd in fds:
+                os.close(fd)
         return True
 
     def obey(self, order: dict[str, Any], fds: list[int]) -> None:
         if order["do"] == "decode":
             self.start(order, fds)
         elif order["id"] in self.jobs:
-            os.kill(self.jobs[order["id"]][0], signal.SIGKILL)
+            pid, _ = self.jobs[order["id"]]
+            if order["do"] == "kill":
+                os.kill(pid, signal.SIGKILL)
+            else:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, pid, BEHIND)
 
     def start(self, job: dict[str, Any], fds: list[int]) -> None:
+        """Forks the child; says None where files or processes are short."""
+        pid = -1
         try:
-            pid = os.fork()
-        except OSError:
-            self.say({"id": job["id"], "status": None})
-            pid = -1
-        if pid == 0:
-            self.control.close()
-            self.selector.close()
-            child(job, fds, self.parts)
-        for fd in fds:
-            os.close(fd)
-        if pid > 0:
+            if len(fds) == 4:  # fewer came where this process may open no more
+                pid = os.fork()
+            if pid == 0:
+                self.control.close()
+                self.selector.close()
+                child(job, fds, self.parts)
             watch = os.pidfd_open(pid)
-            self.jobs[job["id"]] = (pid, watch)
-            self.selector.register(watch, selectors.EVENT_READ, job["id"])
+        except OSError:
+            if pid > 0:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            self.say({"id": job["id"], "status": None})
+            return
+        self.jobs[job["id"]] = (pid, watch)
+        self.selector.register(watch, selectors.EVENT_READ, job["id"])
 
     def reap(self, job: int) -> None:
         pid, watch = self.jobs.pop(job)
