@@ -62,7 +62,7 @@ class Ours:
         from earwitness.settings import load
 
         self._loop = asyncio.new_event_loop()
-        self._captioner = build(load(threads=THREADS))
+        self._captioner = build(load({"scene": {"threads": THREADS}}))
         self._loop.run_until_complete(self._captioner.start())
 
     async def _hear(self, path: Path) -> None:

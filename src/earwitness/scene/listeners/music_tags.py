@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_graph import session
 
 SIZE, HOP, BANDS, PATCH = 512, 256, 96, 187
 
@@ -54,15 +55,8 @@ class Tagger:
     """The graph `mtt.onnx` of a model folder with its `tags.txt`. Raises OSError if they are not there."""
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
         self.names = tuple((folder / "tags.txt").read_text("utf-8").splitlines())
-        self._session = onnxruntime.InferenceSession(
-            str(folder / "mtt.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(folder / "mtt.onnx", threads)
 
     def tags(self, samples: Floats) -> dict[str, float]:
         """Mean probability of each tag over patches of 3 s of 16 kHz samples; empty if there are no samples."""

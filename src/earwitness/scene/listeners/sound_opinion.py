@@ -17,7 +17,8 @@ import numpy as np
 
 from earwitness.clip import RATE, Floats
 from earwitness.scene.listeners.sound_tagger import Tagger, looped
-from earwitness.scene.listeners.sound_views import LOOP_S, View, resampled, trimmed
+from earwitness.scene.listeners.listener_filters import resampled
+from earwitness.scene.listeners.sound_views import LOOP_S, View, trimmed
 from earwitness.scene.ontology.concepts import ontology
 
 HEAD_WEIGHT = 0.5

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_graph import session
 
 WINDOW = 400
 HOP = 160
@@ -91,14 +92,7 @@ class Tagger:
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(folder / "yamnet.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(folder / "yamnet.onnx", threads)
         self._input = self._session.get_inputs()[0].name
         with (folder / "classes.csv").open(encoding="utf-8", newline="") as file:
             self.classes: tuple[str, ...] = tuple(row["display_name"] for row in csv.DictReader(file))

@@ -44,10 +44,3 @@ def trimmed(samples: Floats) -> Floats:
     cut = samples[loud[0] * BLOCK : (loud[-1] + 1) * BLOCK]
     peak = float(np.abs(cut).max(initial=0.0))
     return cut if peak == 0 else (cut * np.float32(PEAK / peak)).astype(np.float32)
-
-
-def resampled(samples: Floats, up: int, down: int) -> Floats:
-    """Length times up / down, by a polyphase filter."""
-    from scipy.signal import resample_poly
-
-    return np.asarray(resample_poly(samples, up, down), np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_filters import banded
 
 HOP = RATE // 100
 """Samples of one frame of the envelope: 10 ms."""
@@ -81,12 +82,9 @@ def _slope(segment: Array, fit: Fit) -> float | None:
 
 def decays(samples: Floats, fit: Fit) -> list[float]:
     """Decay times in seconds for 60 dB of all free decays in speech at 16 kHz, over all bands of `fit`."""
-    from scipy import signal
-
     found: list[float] = []
     for low, high in fit.bands:
-        sos = signal.butter(4, [low, high], "bandpass", fs=RATE, output="sos")
-        band = np.asarray(signal.sosfilt(sos, samples.astype(np.float64)))
+        band = banded(samples, low, high)
         if len(band) >= 20 * HOP:
             found += falls(envelope(band, fit.smooth), fit)
     return found

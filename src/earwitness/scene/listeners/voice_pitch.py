@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_graph import session
 
 HOP = 256
 """Samples of one frame."""
@@ -42,14 +43,7 @@ class PitchTracker:
     """swift-f0's `model.onnx` in `folder`, on one thread."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(folder / "model.onnx")
         self._inputs = [i.name for i in self._session.get_inputs()]
 
     def track(self, samples: Floats) -> Pitch:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_graph import session
 from earwitness.scene.listeners.speech_parts import part
 
 WINDOW, HOP, BANDS = 400, 160, 40
@@ -34,14 +35,7 @@ class VoicePrinter:
     """The encoder of `folder` (encoder.onnx), on one thread."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            str(folder / "encoder.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = session(folder / "encoder.onnx")
         self._filters = np.asarray(
             part("feature_extractor").FeatureExtractor.get_mel_filters(RATE, WINDOW, BANDS), np.float32
         )
