@@ -80,3 +80,7 @@ class UpstreamOptions:
 
     longest_s: float = 2400.0
     """Longest clip the server takes in one pass, in seconds; longer ones are refused with a sentence. Default 2400."""
+
+    check_tokens: bool = True
+    """Compare the prompt tokens that the server reports with Qwen3-Omni's count, and say in the caption's facts where
+    it has heard less. Turn it off for another model behind the server. Default true."""

@@ -15,12 +15,15 @@ from typing import cast
 import aiohttp
 
 from earwitness.caption import Delta, EngineInfo, Event, Finish, Json, Options, Reason, Usage
-from earwitness.clip import RATE, Clip
+from earwitness.clip import Clip
 from earwitness.engine import State
 from earwitness.engines.options import UpstreamOptions
+from earwitness.engines.qwen_inputs import frames_of, places_of
+from earwitness.engines.repetition import repeats
+from earwitness.engines.upstream_errors import SAID_BYTES, Unwell, final, refusal, sick
 from earwitness.engines.upstream_replicas import Replica, Replicas
-from earwitness.engines.upstream_wire import DIALECTS, Body, Piece, data_of, lines, piece, repeats
-from earwitness.errors import BadRequest, Busy, EngineError, Failed, NotReady, TooLong
+from earwitness.engines.upstream_wire import DIALECTS, Body, Piece, data_of, lines, piece
+from earwitness.errors import BadRequest, Failed, NotReady, TooLong
 
 logger = logging.getLogger(__name__)
 
@@ -31,19 +34,11 @@ WHOLE_BYTES = 1 << 22
 AT_ONCE_BYTES = 1 << 20
 """Bodies up to this size are sent in one piece, which is quicker; larger ones are never whole in memory."""
 MARKS = 10
-"""Prompt tokens around the audio places (QWEN's chat template for one audio)."""
-
-
-class Unwell(Exception):
-    """A replica could not be reached, broke or is overloaded before it said a word: another one may be tried.
-
-    Never leaves this module: what is left of it becomes an error of the tree.
-    """
-
-    def __init__(self, status: int | None = None, reason: str = "") -> None:
-        super().__init__(reason or f"status {status}")
-        self.status = status
-        self.reason = reason
+"""Prompt tokens around the audio places (Qwen's chat template for one audio)."""
+HEARD = 0.97
+"""Share of its own count that a server must report; less, and it has cut the clip."""
+GATEWAY = 502
+"""How an answer counts that ended before its first word."""
 
 
 class UpstreamEngine:
@@ -118,12 +113,13 @@ class UpstreamEngine:
         """Deltas as they come from the server; closing the generator closes the connection.
 
         Raises:
-            TooLong: longer than the server takes in one pass.
-            Busy: every replica is overloaded. NotReady: none answers, or the key or model is refused.
-            Failed: the server broke, or its answer is none.
+            TooLong: longer than the server takes in one pass. BadRequest: more tokens asked for than it has room for.
+            Busy: every replica is overloaded. NotReady: none can be reached, or the key or model is refused.
+            TimedOut: none answered in time. Failed: the server broke, or its answer is none.
         """
         self._refuse_length(clip)
         tried: list[Replica] = []
+        again = False
         body = Body(clip.pcm, self._dialect, self._options.model, options.sampling, options.max_tokens)
         while True:
             replica = self.replicas.choose(tried)
@@ -139,9 +135,13 @@ class UpstreamEngine:
             except Unwell as error:
                 if spoken:
                     raise Failed("The upstream server broke off in the middle of its answer.") from error
-                if len(tried) == min(2, len(self.replicas.all)):
-                    raise _final(error) from error
-                logger.warning("an upstream server is unwell; trying another")
+                alone = len(self.replicas.all) == 1
+                if again or (alone and not error.stale):
+                    raise final(error) from error
+                again = True
+                if alone:
+                    tried.clear()
+                logger.warning("an upstream server is unwell; trying once more")
                 continue
             return
 
@@ -157,7 +157,7 @@ class UpstreamEngine:
     async def _account(self, replica: Replica, clip: Clip, body: Body) -> AsyncGenerator[Event, None]:
         told = _Told()
         with self.replicas.using(replica):
-            async with aclosing(self._pieces(replica, body)) as pieces:
+            async with aclosing(self._pieces(replica, body, clip.seconds)) as pieces:
                 async for item in pieces:
                     told.add(item)
                     if item.text:
@@ -165,10 +165,13 @@ class UpstreamEngine:
                     if told.ran_away():
                         break
         if told.end is None:
+            if not told.text:
+                self.replicas.bad(replica)
+                raise Unwell(GATEWAY)
             raise Failed("The upstream server ended its answer in the middle.")
         yield self._finish(clip, told)
 
-    async def _pieces(self, replica: Replica, body: Body) -> AsyncGenerator[Piece, None]:
+    async def _pieces(self, replica: Replica, body: Body, seconds: float) -> AsyncGenerator[Piece, None]:
         headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Accept": "text/event-stream"}
         try:
             async with self._pool().post(
@@ -177,35 +180,31 @@ class UpstreamEngine:
                 headers=headers,
                 allow_redirects=False,
             ) as reply:
-                self._judge(replica, reply)
+                await self._judge(replica, reply, seconds)
                 async for payload in _payloads(reply):
                     yield piece(payload)
         except (aiohttp.ClientError, TimeoutError) as error:
             self.replicas.bad(replica)
-            raise Unwell(reason=type(error).__name__) from error
+            slow = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
+            stale = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | BrokenPipeError)
+            raise Unwell(reason=type(error).__name__, slow=slow, stale=stale) from error
 
-    def _judge(self, replica: Replica, reply: aiohttp.ClientResponse) -> None:
-        """Turns a status into an error of ours; the upstream's own words stay with it."""
-        status = reply.status
-        if status >= 500 or status in (408, 429):
+    async def _judge(self, replica: Replica, reply: aiohttp.ClientResponse, seconds: float) -> None:
+        """Turns a status into an error of ours."""
+        if sick(reply.status):
             self.replicas.bad(replica)
-            raise Unwell(status)
+            raise Unwell(reply.status)
         self.replicas.good(replica)
-        if status in (401, 403):
-            raise NotReady("The upstream server refuses our key.", status=status)
-        if status == 404:
-            raise NotReady("The upstream server has no such model or address.", status=status)
-        if status in (400, 413, 422):
-            raise Failed("The upstream server refuses the clip: too long for it, or another dialect.", status=status)
-        if status != 200:
-            raise Failed("The upstream server gave an answer that is none.", status=status)
+        if reply.status != 200:
+            said = await reply.content.read(SAID_BYTES)
+            raise refusal(reply.status, said.decode("utf-8", "replace"), seconds)
 
     def _finish(self, clip: Clip, told: _Told) -> Finish:
         facts: dict[str, Json] = {}
         counted = None
         if told.prompt_tokens is not None and self._dialect.counts_places:
             facts["model_prompt_tokens"] = told.prompt_tokens
-            if told.prompt_tokens < places(clip) // 2 and clip.seconds > 30:
+            if self._options.check_tokens and told.prompt_tokens < HEARD * prompt_tokens(len(clip.pcm)):
                 logger.warning("the upstream server has heard only a part of the clip")
                 facts["upstream_cut"] = True
         if told.completion_tokens is not None:
@@ -242,18 +241,9 @@ class _Told:
         return self.away
 
 
-def places(clip: Clip) -> int:
-    """Audio places that the model makes of the clip: 13 a second, about; enough to see a cut."""
-    return 13 * len(clip.pcm) // RATE + MARKS
-
-
-def _final(error: Unwell) -> EngineError:
-    status = error.status
-    if status in (408, 429, 503):
-        return Busy("The upstream server has too much to do.", status=status)
-    if status is not None:
-        return Failed("The upstream server is broken.", status=status)
-    return NotReady("The upstream server cannot be reached.", reason=error.reason)
+def prompt_tokens(samples: int) -> int:
+    """Prompt tokens that the model itself makes of so many samples: its audio places and the marks around them."""
+    return places_of(frames_of(samples)) + MARKS
 
 
 async def _sent(body: Body) -> AsyncIterator[bytes]:

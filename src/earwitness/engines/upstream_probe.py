@@ -15,8 +15,7 @@ import numpy as np
 from earwitness.caption import Finish, Options
 from earwitness.clip import RATE, Clip, Profile, SourceFacts
 from earwitness.engines.options import UpstreamOptions
-from earwitness.engines.qwen_inputs import frames_of, places_of
-from earwitness.engines.upstream import MARKS, UpstreamEngine
+from earwitness.engines.upstream import UpstreamEngine, prompt_tokens
 from earwitness.engines.upstream_wire import DIALECTS
 from earwitness.errors import EarwitnessError
 
@@ -40,7 +39,7 @@ class Probe:
 
 def wanted(seconds: float) -> int:
     """Prompt tokens that the model itself makes of so much audio."""
-    return places_of(frames_of(round(seconds * RATE))) + MARKS
+    return prompt_tokens(round(seconds * RATE))
 
 
 def noise(seconds: float) -> Clip:

@@ -74,7 +74,7 @@ class Body:
         return len(self._head) + 4 * -(-size // 3) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
-        samples = memoryview(np.ascontiguousarray(self._pcm, "<i2")).cast("B")
+        samples = np.ascontiguousarray(self._pcm, "<i2").data.cast("B")
         first = wav_header(len(self._pcm)) + bytes(samples[:FIRST_BYTES])
         yield self._head + pybase64.b64encode(first)
         for start in range(FIRST_BYTES, len(samples), BLOCK_BYTES):
@@ -147,19 +147,3 @@ def _choice(choice: object) -> tuple[str, str | None]:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def repeats(text: str, longest: int = 120, times: int = 8, least: int = 160) -> bool:
-    """True when the end of `text` is one stretch of up to `longest` characters, `times` times and `least` long in all.
-
-    A model that has run away repeats a phrase until its budget is gone; speech and prose do not come near this.
-    """
-    tail = text[-longest * times :]
-    for size in range(1, longest + 1):
-        span = max(size * times, least)
-        if span > len(tail):
-            return False
-        end = tail[-span:]
-        if end[size:] == end[:-size]:
-            return True
-    return False
