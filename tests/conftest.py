@@ -44,6 +44,10 @@ def _missing() -> dict[str, str]:
             all(importlib.util.find_spec(x) for x in ("torch", "transformers")),
             "torch and transformers are not installed: make qwen",
         ),
+        "chromium": (
+            bool(shutil.which("chromium") and importlib.util.find_spec("playwright")),
+            "chromium (Debian) and playwright (PyPI) are not both installed",
+        ),
         "ffmpeg": (bool(shutil.which("ffmpeg")), "the ffmpeg command is not installed"),
         "redis": (bool(shutil.which("redis-server")), "redis-server is not installed"),
         "postgres": (services.postgres_folder() is not None, "PostgreSQL is not installed"),

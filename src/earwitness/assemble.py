@@ -62,7 +62,9 @@ def uploads(settings: Settings) -> Uploads:
     return Uploads(folder, UploadLimits(file_bytes=settings.limits.upload_bytes))
 
 
-def build(settings: Settings, progress: Progress = silent, uploads: Uploads | None = None) -> Captioner:
+def build(
+    settings: Settings, progress: Progress = silent, uploads: Uploads | None = None, pages: Uploads | None = None
+) -> Captioner:
     """A Captioner, not started. Model files that are missing are fetched when it starts.
 
     Raises:
@@ -71,7 +73,7 @@ def build(settings: Settings, progress: Progress = silent, uploads: Uploads | No
     """
     models = store(settings, progress)
     allowed = tuple(Allowed.parse(text) for text in settings.allow)
-    intake = Intake(settings.limits, allowed=allowed, uploads=uploads)
+    intake = Intake(settings.limits, allowed=allowed, uploads=uploads, pages=pages)
     return Captioner(intake, engine(settings, models), Tokenizer(models.path("qwen-tokenizer")))
 
 

@@ -22,6 +22,7 @@ from earwitness.engines.options import QwenOptions, SceneOptions, UpstreamOption
 from earwitness.errors import BadRequest
 from earwitness.intake.limits import Limits
 from earwitness.server.options import ServerOptions
+from earwitness.server.page.options import PageOptions
 
 PREFIX = "EARWITNESS_"
 
@@ -69,6 +70,9 @@ class Settings(BaseModel):
 
     server: ServerOptions = ServerOptions()
     """The server."""
+
+    page: PageOptions = PageOptions()
+    """The page that the server shows in a browser."""
 
 
 def load(flags: Mapping[str, Any] | None = None) -> Settings:

@@ -28,6 +28,9 @@ from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Keys
 from earwitness.server.listen import bind, config
 from earwitness.server.options import MODEL, ServerOptions
+from earwitness.server.page import recordings
+from earwitness.server.page.options import PageOptions
+from earwitness.server.page.routes import routes
 from kit.echo import Echo, Words
 
 MODEL_NAME = MODEL
@@ -87,6 +90,7 @@ def served(
     limits: Limits | None = None,
     allowed: tuple[str, ...] = ("127.0.0.1:*",),
     uploads: Uploads | None = None,
+    page: PageOptions | None = None,
 ) -> Iterator[Served]:
     """The real application on a real socket of loopback, in a thread of its own.
 
@@ -95,6 +99,7 @@ def served(
     (folder / "spool").mkdir(exist_ok=True)
     engine = engine or Echo()
     options = replace(options or ServerOptions(), keys_file=str(folder / "keys.json"))
+    page = replace(page or PageOptions(), folder=str(folder / "page"))
     sock = bind(replace(options, port=0))
     made: list[Served] = []
     up = threading.Event()
@@ -103,16 +108,18 @@ def served(
     async def main() -> None:
         nonlocal uploads
         uploads = uploads or Uploads(folder / "uploads")
+        pages = recordings.shelf(page)
         intake = Intake(
             limits or Limits(),
             folder=folder / "spool",
             allowed=tuple(Allowed.parse(text) for text in allowed),
             uploads=uploads,
+            pages=pages,
         )
         captioner = Captioner(intake, engine, Words())
         await captioner.start()
         exchange = Exchange(captioner, Keys(Path(options.keys_file)), options, uploads)
-        app = build(exchange)
+        app = build(exchange, routes(exchange, pages, page))
         server = uvicorn.Server(config(app, options))
         serving = asyncio.create_task(server._serve([sock]))
         while not server.started:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from starlette.routing import Route
 from earwitness.server import app, ops
 from earwitness.server.dashscope import schema as dashscope
 from earwitness.server.openai import schema as openai
+from earwitness.server.page import recordings
+from earwitness.server.page.options import PageOptions
+from earwitness.server.page.routes import routes
 from kit.calls import CHAT, GENERATION, chat_body, native_body, post
 from kit.clients import MODEL_NAME, Served, data_url, served, tone
 
@@ -29,7 +33,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_every_route_is_described_and_no_other(server: Served) -> None:
     described = {(path, method.upper()) for path, item in ops.document()["paths"].items() for method in item}
     served_: set[tuple[str, str]] = set()
-    for route in app.build(server.exchange).routes:
+    with tempfile.TemporaryDirectory() as folder:
+        page = PageOptions(folder=folder)
+        further = routes(server.exchange, recordings.shelf(page), page)
+    for route in app.build(server.exchange, further).routes:
         assert isinstance(route, Route)
         path = re.sub(r":path\}", "}", route.path)
         if path.startswith("/v1/"):

@@ -60,6 +60,8 @@ def serve(chosen: settings.Settings, quiet: bool) -> None:
         from earwitness.server import app, listen
         from earwitness.server.exchange import Exchange
         from earwitness.server.gate.keys import Keys, default_file
+        from earwitness.server.page import recordings
+        from earwitness.server.page import routes as page
     except ImportError as error:
         raise BadRequest(
             f"The server's libraries are missing ({error.name}): pip install 'earwitness[server]'.", code="settings"
@@ -73,14 +75,16 @@ def serve(chosen: settings.Settings, quiet: bool) -> None:
     )
     bars = Bars(sys.stderr.isatty())
     uploads = assemble.uploads(chosen)
-    exchange = Exchange(assemble.build(chosen, bars.step, uploads), keys, options, uploads)
+    pages = recordings.shelf(chosen.page) if chosen.page.on else None
+    exchange = Exchange(assemble.build(chosen, bars.step, uploads, pages), keys, options, uploads)
     port = sock.getsockname()[1]
 
     def ready() -> None:
         bars.clear()
-        click.echo(ready_lines(options, port, keys.configured, str(exchange.captioner.engine.info)))
+        click.echo(ready_lines(options, port, keys.configured, str(exchange.captioner.engine.info), chosen.page.on))
 
-    listen.run(app.build(exchange), exchange, sock, ready)
+    further = [] if pages is None else page.routes(exchange, pages, chosen.page)
+    listen.run(app.build(exchange, further), exchange, sock, ready)
 
 
 def check_reach(options: ServerOptions, keyed: bool) -> None:
@@ -107,7 +111,7 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def ready_lines(options: ServerOptions, port: int, keyed: bool, engine: str) -> str:
+def ready_lines(options: ServerOptions, port: int, keyed: bool, engine: str, page: bool = False) -> str:
     """What is printed once connections are accepted: where the server is, and what to set for each client."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)  # noqa: S104  read, not bound
     if ":" in host and not host.startswith("["):
@@ -121,5 +125,6 @@ def ready_lines(options: ServerOptions, port: int, keyed: bool, engine: str) -> 
             f"  OpenAI clients:     OPENAI_BASE_URL={root}/compatible-mode/v1  OPENAI_API_KEY={key}",
             f"  DashScope clients:  DASHSCOPE_HTTP_BASE_URL={root}/api/v1  DASHSCOPE_API_KEY={key}",
             f"  The interface:      {root}/docs",
+            *([f"  In a browser:       {root}/"] if page else []),
         )
     )

@@ -16,7 +16,7 @@ from earwitness.intake import inline
 from earwitness.intake.address import Allowed
 from earwitness.intake.decode import Decoder
 from earwitness.intake.limits import Limits
-from earwitness.intake.spool import Spool, spooled
+from earwitness.intake.spool import SHORT, Spool, spool_failed, spooled
 from earwitness.intake.uploads import Uploads
 from earwitness.source import InlineSource, PathSource, Source, UploadSource, UrlSource
 
@@ -34,6 +34,7 @@ class Intake:
         folder: where temporary files go (default: the system's folder).
         allowed: addresses outside the public net that may be fetched all the same.
         uploads: the upload store, if there is one.
+        pages: the store of recordings of open pages: keys that begin with `page/` lie there.
         resolve: host name and port -> IP addresses, in place of the system's resolver.
     """
 
@@ -44,11 +45,13 @@ class Intake:
         folder: Path | None = None,
         allowed: tuple[Allowed, ...] = (),
         uploads: Uploads | None = None,
+        pages: Uploads | None = None,
         resolve: Resolve | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.decoder = Decoder(self.limits)
         self.uploads = uploads
+        self.pages = pages
         self._folder = folder
         self._allowed = allowed
         self._resolve = resolve
@@ -102,9 +105,10 @@ class Intake:
         return await self.decoder.decode(spool.original, spool, name=fetched.name, sha256=file.sha256)
 
     async def _upload(self, source: UploadSource, spool: Spool) -> Clip:
-        if self.uploads is None:
+        store = self.pages if source.key.startswith("page/") else self.uploads
+        if store is None:
             raise Expired("There is no such upload, or it has expired.")
-        upload = await asyncio.to_thread(self.uploads.open, source.key, source.owner)
+        upload = await asyncio.to_thread(store.open, source.key, source.owner)
         if upload.size == 0:
             raise NoSound("The audio is empty: the file has no bytes.", found="nothing")
         return await self.decoder.decode(upload.path, spool, name=upload.name, sha256=upload.sha256)
@@ -133,6 +137,8 @@ def check_file(path: Path, limit: int = 0) -> None:
     except PermissionError as error:
         raise Unreachable(f"The file {path} may not be read.", code="access_denied") from error
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in SHORT:
+            raise spool_failed(error) from error
         raise Unreachable(f"The file {path} cannot be opened.") from error
     try:
         status = os.fstat(fd)

@@ -49,6 +49,7 @@ class Exchange:
     ) -> None:
         self.captioner = captioner
         self.uploads = uploads
+        self.stores: list[Uploads] = [] if uploads is None else [uploads]
         self.books: Books = books or Unwritten()
         self.policy = policy or Policy()
         self.keys = keys
@@ -67,9 +68,10 @@ class Exchange:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def sweep(self, every_s: float = 600.0) -> None:
-        """Deletes expired uploads now and every `every_s` seconds, until it is cancelled."""
-        while self.uploads is not None:
-            await asyncio.to_thread(self.uploads.expire)
+        """Deletes expired uploads of all `stores` now and every `every_s` seconds, until it is cancelled."""
+        while self.stores:
+            for store in self.stores:
+                await asyncio.to_thread(store.expire)
             await asyncio.sleep(every_s)
 
     def stop(self) -> None:

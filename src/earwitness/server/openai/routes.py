@@ -15,6 +15,7 @@ from earwitness.server import ask as asking
 from earwitness.server.call import Call
 from earwitness.server.door import Door, Reply
 from earwitness.server.exchange import Exchange
+from earwitness.server.gate import session
 from earwitness.server.gate.keys import Principal
 from earwitness.server.openai import reply, request, schema
 from earwitness.server.openai.request import ChatAsk
@@ -42,8 +43,9 @@ class ChatCompletions(_Endpoint):
     async def work(self, door: Door, headers: Headers) -> None:
         principal = self.exchange.identify(headers)
         resolves = headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
+        owner = session.owner(headers, principal.owner)
         async with self.exchange.bodies.json(headers, door.receive) as body:
-            chat = request.read(body.tree, self.exchange.options.models, principal.owner, resolves, body.cut)
+            chat = request.read(body.tree, self.exchange.options.models, owner, resolves, body.cut)
             body.tree, body.cut = {}, None
             tell = self._stream if chat.stream else self._whole
             await door.attended(tell(door, principal, chat))
