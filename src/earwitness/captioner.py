@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import replace
 from typing import Protocol
 
+from earwitness import plain
 from earwitness.accounting import rule
 from earwitness.caption import Caption, Delta, Event, Finish, Heard, Json, Options, Reason, Usage, fold
 from earwitness.clip import Clip
@@ -238,11 +239,11 @@ BORDER = re.compile(r"[A-Za-z](?= [A-Za-z])")
 
 
 async def _named(events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
-    """The same events; whatever breaks in an engine without a name of ours becomes `Failed`."""
+    """The same events, their words plain; whatever breaks in an engine without a name of ours becomes `Failed`."""
     async with aclosing(events):
         try:
             async for event in events:
-                yield event
+                yield plain.event(event)
         except EarwitnessError:
             raise
         except Exception as error:

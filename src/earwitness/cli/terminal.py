@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 import click
 
+from earwitness import plain
 from earwitness.caption import Json
 from earwitness.errors import EarwitnessError, Forbidden, TooLong
-
-UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")
-"""Control characters but tab and line feed, and marks that override the direction of what follows."""
 
 
 def clean(text: str) -> str:
     """Text from a transcript, a tag or a file name, without anything that a terminal would obey."""
-    return UNSAFE.sub("", text)
+    return plain.text(text)
 
 
 def one_line(text: str) -> str:
@@ -41,7 +38,7 @@ def called(name: str) -> str:
 def as_json(value: Mapping[str, Json]) -> str:
     """One line of JSON; characters that a terminal would obey are escaped."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return UNSAFE.sub(lambda m: f"\\u{ord(m[0]):04x}", line)
+    return plain.UNSAFE.sub(lambda m: json.dumps(m[0])[1:-1], line)
 
 
 def complain(name: str, error: EarwitnessError) -> None:

@@ -27,7 +27,7 @@ def quote(q: Quote) -> str:
 
 
 def _inner(text: str) -> str:
-    text = re.sub(r"[\"“”„«»]", "'", " ".join(text.split()))
+    text = re.sub(r"[\"“”„‟«»〝〞〟＂]", "'", " ".join(text.split()))
     return text.strip().rstrip(",;:、，")
 
 
