@@ -18,6 +18,7 @@ from typing import Any, get_origin, get_type_hints
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from earwitness.accounting.options import LedgerOptions
 from earwitness.engines.options import QwenOptions, SceneOptions, UpstreamOptions
 from earwitness.errors import BadRequest
 from earwitness.intake.limits import Limits
@@ -56,6 +57,11 @@ class Settings(BaseModel):
     allow: tuple[str, ...] = ()
     """Addresses outside the public net that may be fetched: HOST:PORT or NETWORK:PORT, port * for any."""
 
+    block: tuple[str, ...] = ()
+    """Sensitive categories, between commas: a server refuses clips in which one of them was heard, before a byte of
+    text (gunfire, explosion, scream, crying, alarm, breaking_glass, profanity, slur, threat). Only `scene` raises flags.
+    Default: none."""
+
     limits: Limits = Limits()
     """What one audio may cost: seconds, bytes, times."""
 
@@ -70,6 +76,9 @@ class Settings(BaseModel):
 
     server: ServerOptions = ServerOptions()
     """The server."""
+
+    ledger: LedgerOptions = LedgerOptions()
+    """The ledger of requests that a server keeps."""
 
     page: PageOptions = PageOptions()
     """The page that the server shows in a browser."""

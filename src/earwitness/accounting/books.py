@@ -58,6 +58,10 @@ class Spent:
 class Books(Protocol):
     """Who keeps the ledger of a server."""
 
+    @property
+    def reachable(self) -> bool:
+        """Whether the ledger could be written when it was last tried."""
+
     async def start(self) -> None:
         """Opens the ledger and closes rows that killed servers left open.
 
@@ -72,14 +76,17 @@ class Books(Protocol):
             NotReady: the ledger cannot be written; no work may be done.
         """
 
-    async def complete(self, ident: str, outcome: Outcome) -> None:
+    async def complete(self, entry: Entry, outcome: Outcome) -> int:
         """Writes how it ended; when this returns, it is written for good. The last bytes leave only then.
+
+        Returns:
+            The price, in 10⁻⁹ of the currency.
 
         Raises:
             NotReady: it cannot be written. The row will say `failed`, so the caller must be told of a failure.
         """
 
-    def settle(self, ident: str, outcome: Outcome) -> None:
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
         """The same without waiting, for requests whose caller gets no last bytes; kept until it can be written."""
 
     async def spent(self, key: str) -> Spent:
@@ -96,17 +103,20 @@ class Books(Protocol):
 class Unwritten:
     """Keeps nothing."""
 
+    reachable = True
+
     async def start(self) -> None:
         return None
 
     async def open(self, entry: Entry) -> None:
         del entry
 
-    async def complete(self, ident: str, outcome: Outcome) -> None:
-        del ident, outcome
+    async def complete(self, entry: Entry, outcome: Outcome) -> int:
+        del entry, outcome
+        return 0
 
-    def settle(self, ident: str, outcome: Outcome) -> None:
-        del ident, outcome
+    def settle(self, entry: Entry, outcome: Outcome) -> None:
+        del entry, outcome
 
     async def spent(self, key: str) -> Spent:
         del key

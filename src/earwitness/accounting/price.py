@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from earwitness.caption import Usage
 from earwitness.errors import BadRequest
 
 _MILLION = Decimal(1_000_000)
+_DAY_S = 86_400
+NANO = 1_000_000_000
+"""Parts of a unit of the currency in which the ledger keeps money."""
 _KEYS = {"currency", "input", "output", "free_tokens", "free_days"}
 
 
@@ -35,6 +38,22 @@ class Rates:
     def price(self, usage: Usage) -> Decimal:
         """What this usage costs by the list, free tokens aside. Not rounded."""
         return (self.input * usage.prompt_tokens + self.output * usage.completion_tokens) / _MILLION
+
+    def charge(self, usage: Usage, free_left: int) -> tuple[int, int]:
+        """What a key is charged that has `free_left` free tokens: they go to the prompt first, then the completion.
+
+        Returns:
+            (free tokens used, price in 10⁻⁹ of the currency, rounded half to even).
+        """
+        free = min(max(free_left, 0), usage.total_tokens)
+        prompt = max(usage.prompt_tokens - free, 0)
+        completion = usage.total_tokens - free - prompt
+        price = (self.input * prompt + self.output * completion) / _MILLION
+        return free, int((price * NANO).to_integral_value(ROUND_HALF_EVEN))
+
+    def free_now(self, since_s: int, now_s: float) -> int:
+        """Free tokens of a key made at `since_s`, used ones not taken off; a clock that went back makes it no older."""
+        return self.free_tokens if now_s - since_s < self.free_days * _DAY_S else 0
 
 
 def rates(name: str = "international", file: Path | None = None) -> Rates:
