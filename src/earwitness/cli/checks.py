@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from earwitness import assemble
+from earwitness.engines.model_memory import usable_memory
 from earwitness.settings import Settings
 
 State = Literal["ok", "note", "bad"]
@@ -33,7 +34,6 @@ MEMORY_FLOOR = 1_000_000_000
 QWEN_GPU_BYTES = 65 * 2**30
 """59 GiB of weights in bfloat16, with room for the audio."""
 _PROBE = "import av, json; print(json.dumps([getattr(av, 'ffmpeg_version_info', ''), av.library_versions]))"
-_UNLIMITED = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,16 +206,6 @@ def usable_cores() -> float:
     if len(quota) == 2 and quota[0].isdigit():
         cores = min(cores, int(quota[0]) / int(quota[1]))
     return round(cores, 2)
-
-
-def usable_memory() -> int:
-    """Bytes that can still be had: what the system calls available, and what the container's limit leaves."""
-    found = re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))
-    available = int(found[1]) * 1024 if found else _UNLIMITED
-    limit, used = (_read(f"/sys/fs/cgroup/memory.{name}").strip() for name in ("max", "current"))
-    if limit.isdigit() and used.isdigit():
-        available = min(available, max(int(limit) - int(used), 0))
-    return available
 
 
 def gpu_memory() -> tuple[int, ...]:

@@ -48,6 +48,14 @@ class QwenOptions:
     threads: Annotated[int, Ge(1)] = 2
     """Processor threads where the device is `cpu`. Default 2."""
 
+    batch: Annotated[int, Ge(1)] = 1
+    """Clips of like length that wait at the same time and are heard together, greedy ones only: for bulk. On a GPU
+    late words may differ from those of a clip heard alone. Default 1."""
+
+    verify: bool = True
+    """Compare the files of weights with their SHA-256 where it is known (a list SHA256SUMS in the folder, or what the
+    hub's downloader leaves there); reads all of them once more. Default true."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamOptions:

@@ -1,23 +1,23 @@
 """The open weights Qwen/Qwen3-Omni-30B-A3B-Captioner in process: the Thinker, one clip at a time, in one pass.
 
-Batching is vLLM's trade (engine `upstream`); here one worker thread holds the model and requests wait for it.
+Batching is vLLM's trade (engine `upstream`); here one worker thread holds the model and requests wait for it. Where
+`batch` is set, clips of like length that wait at the same time are heard together.
 What it does not do: no windows (see `windows.py`), no check of what the model claims.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
-from earwitness.caption import Delta, EngineInfo, Event, Finish, Options, Reason, Usage
+from earwitness.caption import Delta, EngineInfo, Event, Finish, Json, Options, Usage
 from earwitness.clip import Clip
 from earwitness.engine import State
 from earwitness.engines.options import QwenOptions
-from earwitness.engines.qwen_inputs import log_mel, places_of, prompt
-from earwitness.errors import Failed, NotReady
+from earwitness.engines.qwen_jobs import Account, Job, Waiting
+from earwitness.errors import EarwitnessError, Failed, NotReady
 
 if TYPE_CHECKING:
     from earwitness.engines.qwen_model import Loaded
@@ -35,6 +35,7 @@ class QwenEngine:
         self._state: State = "idle"
         self._loaded: Loaded | None = None
         self._starting = asyncio.Lock()
+        self._waiting = Waiting(options.batch)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="earwitness-qwen")
 
     @property
@@ -84,104 +85,56 @@ class QwenEngine:
 
         Raises:
             NotReady: the engine was not started.
+            TooLong: more than the model has positions for.
             Failed: the model broke.
         """
         loaded = self._loaded
         if loaded is None:
             raise NotReady("The engine is not started.")
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[str | Done | Exception] = asyncio.Queue()
-        stop = threading.Event()
-        most = min(options.max_tokens or MOST_TOKENS, MOST_TOKENS)
-        job = Job(loaded, clip, options, most, stop, lambda x: loop.call_soon_threadsafe(queue.put_nowait, x))
-        running = loop.run_in_executor(self._worker, job.run)
+        queue: asyncio.Queue[str | Account | Exception] = asyncio.Queue()
+
+        def put(item: str | Account | Exception) -> None:
+            loop.call_soon_threadsafe(queue.put_nowait, item)
+
+        job = Job(clip, options.sampling, min(options.max_tokens or MOST_TOKENS, MOST_TOKENS), put, put)
+        self._waiting.add(job)
+        loop.run_in_executor(self._worker, self._turn, loaded)
+        item: str | Account | Exception = ""
         try:
-            while True:
-                item = await queue.get()
+            while not isinstance(item := await queue.get(), Account):
                 if isinstance(item, str):
                     yield Delta(item)
-                elif isinstance(item, Done):
-                    yield item.finish
-                    return
+                elif isinstance(item, EarwitnessError):
+                    raise item
                 else:
                     raise Failed("The model broke while it listened.", detail=repr(item)) from item
+            yield self._finish(item)
         finally:
-            stop.set()
-            # The next request must not find the model busy with a caption that nobody reads.
-            await asyncio.shield(asyncio.gather(running, return_exceptions=True))
+            job.stop.set()
+            if isinstance(item, str) and not self._waiting.drop(job):
+                # The clip's samples may be gone once this is left, so the model must have let go of them.
+                await asyncio.shield(_end_of(queue))
 
-
-class Done:
-    """The end of one account."""
-
-    def __init__(self, finish: Finish) -> None:
-        self.finish = finish
-
-
-class Job:
-    """One clip through the model, in the worker thread; everything it makes leaves by `put`."""
-
-    def __init__(
-        self, loaded: Loaded, clip: Clip, options: Options, most: int, stop: threading.Event, put: Any
-    ) -> None:
-        self._loaded = loaded
-        self._clip = clip
-        self._options = options
-        self._most = most
-        self._stop = stop
-        self._put = put
-
-    def run(self) -> None:
-        """Generates; a failure is handed over like any other item."""
+    def _turn(self, loaded: Loaded) -> None:
+        """Hears the next clips that wait, in the worker thread; a failure is handed over like any other end."""
+        jobs = self._waiting.take(loaded.greedy)
+        if not jobs:
+            return
         try:
-            self._put(self._generate())
+            loaded.tell(jobs)
         except Exception as error:  # noqa: BLE001 - handed over whole; the reader raises it by name
-            self._put(error)
+            for job in jobs:
+                job.end(error)
 
-    def _generate(self) -> Done:
-        if self._stop.is_set():
-            return self._done(0, 0, "stop")
-        mel = log_mel(self._clip.samples())
-        places = places_of(mel.shape[1])
-        ids = prompt(self._loaded.ids, places)
-        text = Text(self._loaded, self._put)
-        made = self._loaded.generate(ids, mel, self._options.sampling, self._most, self._stop, text.token)
-        text.end()
-        ended = bool(made) and made[-1] in self._loaded.ends
-        count = len(made) - (1 if ended else 0)
-        reason = "stop" if ended or self._stop.is_set() else "length"
-        return self._done(places, count, cast("Reason", reason), len(ids))
-
-    def _done(self, places: int, completion: int, reason: Reason, length: int = 0) -> Done:
-        info = EngineInfo("qwen", MODEL, self._loaded.version)
-        usage = Usage(places, length - places, completion)
-        return Done(Finish(reason, info, counted=usage, facts={"model_prompt_tokens": length}))
+    def _finish(self, account: Account) -> Finish:
+        counted = Usage(account.places, account.prompt - account.places, account.made)
+        facts: dict[str, Json] = {"model_prompt_tokens": account.prompt}
+        if account.end == "repetition":
+            facts["ended"] = "repetition"
+        return Finish("stop" if account.end == "stop" else "length", self.info, counted=counted, facts=facts)
 
 
-class Text:
-    """Turns ids into text as they come; holds back while a character is still incomplete."""
-
-    def __init__(self, loaded: Loaded, put: Any) -> None:
-        self._loaded = loaded
-        self._put = put
-        self._ids: list[int] = []
-        self._sent = ""
-
-    def token(self, token: int) -> None:
-        """Takes the next id and sends what has become readable."""
-        self._ids.append(token)
-        self._send(self._loaded.decode(self._ids), final=False)
-
-    def end(self) -> None:
-        """Sends the rest."""
-        self._send(self._loaded.decode(self._ids), final=True)
-
-    def _send(self, text: str, *, final: bool) -> None:
-        whole = text if final else text.rstrip("�")
-        if len(whole) > len(self._sent) and whole.startswith(self._sent):
-            self._put(whole[len(self._sent) :])
-            self._sent = whole
-        # Settled words are decoded once: what follows a blank never changes what stands before it.
-        if not final and whole == text and len(self._ids) > 64 and whole.endswith(" "):
-            self._ids.clear()
-            self._sent = ""
+async def _end_of(queue: asyncio.Queue[str | Account | Exception]) -> None:
+    while isinstance(await queue.get(), str):
+        pass

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
+import logging
+import sys
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import transformers
 from transformers import (
@@ -23,12 +19,18 @@ from transformers import (
 )
 
 from earwitness.caption import Sampling
+from earwitness.engines.model_memory import usable_memory
 from earwitness.engines.options import QwenOptions
-from earwitness.engines.qwen_inputs import Ids, places_of
-from earwitness.errors import NotReady
+from earwitness.engines.qwen_folder import INSTEAD, Weights, check
+from earwitness.engines.qwen_inputs import MELS, Floats, Ids, log_mel, places_of, prompt
+from earwitness.engines.qwen_jobs import Job, Row
+from earwitness.errors import NotReady, TooLong
+
+log = logging.getLogger(__name__)
 
 DEFAULT = "Qwen/Qwen3-Omni-30B-A3B-Captioner"
-INSTEAD = "Use the engine upstream (a server that has the weights) or scene (no GPU needed)."
+GIB = 2**30
+BYTES_A_NUMBER = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5}
 SPECIALS = ("<|im_start|>", "<|im_end|>", "<|audio_start|>", "<|audio_end|>", "<|audio_pad|>", "<|endoftext|>")
 CHECK_FRAMES, CHECK_PLACES = 3_100, 403
 """31 s must give 403 places in the loaded model too: releases that cut at 30 s fail here."""
@@ -39,91 +41,107 @@ class Loaded:
 
     def __init__(self, options: QwenOptions) -> None:
         source = str(options.model or DEFAULT)
-        folder = Path(source)
-        if options.model is not None:
-            check_folder(folder)
         torch.set_num_threads(options.threads)
         self.device = torch.device(device_of(options.device))
-        if options.model is not None and options.quantization is None:
-            check_memory(folder, self.device)
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(source)
-            self.model: Any = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
-                source,
-                dtype=options.dtype,
-                device_map={"": str(self.device)},
-                attn_implementation=options.attention,
-                quantization_config=quantized(options.quantization),
-            )
-        except torch.OutOfMemoryError as error:
-            raise NotReady(f"The weights do not fit into the memory of {self.device}. {INSTEAD}") from error
-        except (OSError, ValueError, RuntimeError) as error:
-            raise NotReady(f"The weights of {source} cannot be loaded. {INSTEAD}", detail=str(error)[:500]) from error
-        self.model.eval()
+        if options.model is not None:
+            weights = check(options.model, sums=options.verify)
+            check_memory(weights, options, self.device)
+            log.info("loading %.1f GiB from %s to %s", weights.stored / GIB, source, self.device)
+        self.tokenizer, self.model = load(source, options, self.device)
         self.dtype = next(p.dtype for p in self.model.parameters() if p.is_floating_point())
         self.positions = int(self.model.config.text_config.max_position_embeddings)
         self.ids = ids_of(self.tokenizer)
         self.ends = (self.ids.end, self.ids.end_of_text)
-        self.version = (
-            f"{folder.name if options.model else DEFAULT.rpartition('/')[2]} transformers {transformers.__version__}"
-        )
+        name = options.model.name if options.model else DEFAULT.rpartition("/")[2]
+        self.version = f"{name} transformers {transformers.__version__}"
         self._defaults = getattr(self.model, "generation_config", None) or GenerationConfig()
         self._check()
+        log.info("loaded %s", self.version)
 
     def _check(self) -> None:
-        config = self.model.config
-        wanted = {"audio_token_id": self.ids.audio_pad}
-        for name, value in wanted.items():
-            if getattr(config, name) != value:
-                raise NotReady(
-                    f"The checkpoint's {name} is {getattr(config, name)}, its tokenizer says {value}. {INSTEAD}"
-                )
-        if places_of(CHECK_FRAMES) != CHECK_PLACES:
-            raise NotReady("The formula of audio places is wrong.")
-        positions = int(config.text_config.max_position_embeddings)
-        self.positions = positions
+        """The ids of both sides agree, and the loaded model hears 31 s whole."""
+        said = self.model.config.audio_token_id
+        if said != self.ids.audio_pad:
+            raise NotReady(
+                f"The checkpoint's audio_token_id is {said}, its tokenizer says {self.ids.audio_pad}. {INSTEAD}"
+            )
+        silence = torch.zeros((1, MELS, CHECK_FRAMES), device=self.device, dtype=self.dtype)
+        mask = torch.ones((1, CHECK_FRAMES), dtype=torch.long, device=self.device)
+        with torch.inference_mode():
+            found = places_in(self.model.get_audio_features(silence, mask))
+        if found != CHECK_PLACES:
+            raise NotReady(
+                f"The model makes {found} places of 31 s, not {CHECK_PLACES}: transformers "
+                f"{transformers.__version__} cuts long audio. {INSTEAD}"
+            )
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 
-    def generate(
-        self,
-        ids: Sequence[int],
-        mel: npt.NDArray[np.float32],
-        sampling: Sampling | None,
-        most: int,
-        stop: threading.Event,
-        token: Callable[[int], None],
-    ) -> list[int]:
-        """New ids, the end mark included where one came; `token` gets each as it is made.
+    def tell(self, jobs: Sequence[Job]) -> None:
+        """Hears all clips together and streams each account to its job, with its end; several must be greedy.
 
-        Args:
-            ids: the prompt. mel: float32[128, frames]. most: new tokens at the most. stop: ends it within a token.
+        Prompts are padded on the left, features on the right, so that each row's text is the same as alone.
+
+        Raises:
+            TooLong: a prompt leaves no position for an answer.
         """
-        inputs = {
-            "input_ids": torch.tensor([list(ids)], device=self.device),
-            "attention_mask": torch.ones((1, len(ids)), dtype=torch.long, device=self.device),
-            "input_features": torch.from_numpy(mel)[None].to(self.device, self.dtype),
-            "feature_attention_mask": torch.ones((1, mel.shape[1]), dtype=torch.long, device=self.device),
-        }
-        if sampling is not None and sampling.seed is not None:
-            set_seed(sampling.seed)  # global state of the process: safe because one thread generates
+        mels = [log_mel(job.clip.samples()) for job in jobs]
+        prompts = [prompt(self.ids, places_of(mel.shape[1])) for mel in mels]
+        marks = len(prompt(self.ids, 0))
+        for job, ids in zip(jobs, prompts, strict=True):
+            if len(ids) >= self.positions:
+                raise TooLong(
+                    f"The model has {self.positions:,} positions and the clip needs {len(ids):,}; long audio can be "
+                    "heard in windows.",
+                    seconds=job.clip.seconds,
+                )
+        rows = [
+            Row(
+                job, places_of(mel.shape[1]), len(ids), min(job.most, self.positions - len(ids)), self.ends, self.decode
+            )
+            for job, mel, ids in zip(jobs, mels, prompts, strict=True)
+        ]
+        wish = jobs[0].sampling
+        if wish is not None and wish.seed is not None:
+            set_seed(wish.seed)  # global state of the process: safe because one thread generates
         with torch.inference_mode():
-            made = self.model.generate(
-                **inputs,
-                **self._sampling(sampling),
-                max_new_tokens=max(1, min(most, self.positions - len(ids))),
+            self.model.generate(
+                **self._inputs(prompts, mels),
+                **self._sampling(wish),
+                max_new_tokens=max(row.most for row in rows),
                 eos_token_id=list(self.ends),
                 pad_token_id=self.ids.end_of_text,
                 suppress_tokens=self._never(),
-                streamer=Streamer(token, self.ends),
-                stopping_criteria=StoppingCriteriaList([Stopped(stop)]),
+                streamer=Streamer(rows),
+                stopping_criteria=StoppingCriteriaList([Over(rows)]),
                 use_cache=True,
             )
-        new: list[int] = made[0, len(ids) :].tolist()
-        return new
+        for row in rows:
+            row.finish("stop")
+
+    def _inputs(self, prompts: Sequence[list[int]], mels: Sequence[Floats]) -> dict[str, torch.Tensor]:
+        """input_ids and attention_mask int64[n, ids], input_features [n, 128, frames], feature_attention_mask."""
+        long, frames = max(map(len, prompts)), max(m.shape[1] for m in mels)
+        ids = torch.full((len(prompts), long), self.ids.end_of_text)
+        features = torch.zeros((len(mels), MELS, frames))
+        for i, (row, mel) in enumerate(zip(prompts, mels, strict=True)):
+            ids[i, long - len(row) :] = torch.tensor(row)
+            features[i, :, : mel.shape[1]] = torch.from_numpy(mel)
+        heard = torch.tensor([m.shape[1] for m in mels])[:, None] > torch.arange(frames)
+        told = torch.arange(long) >= torch.tensor([long - len(row) for row in prompts])[:, None]
+        return {
+            "input_ids": ids.to(self.device),
+            "attention_mask": told.long().to(self.device),
+            "input_features": features.to(self.device, self.dtype),
+            "feature_attention_mask": heard.long().to(self.device),
+        }
+
+    def greedy(self, wish: Sampling | None) -> bool:
+        """Whether these wishes leave nothing to chance."""
+        return not self._sampling(wish)["do_sample"]
 
     def _never(self) -> list[int] | None:
         """Ids that must not be made: rows of the embedding beyond the vocabulary, and audio marks."""
@@ -154,33 +172,55 @@ class Loaded:
 
 
 class Streamer:
-    """Hands over each new id. transformers calls `put` with the prompt first."""
+    """Hands each new id to its row. transformers calls `put` with the prompts first."""
 
-    def __init__(self, token: Callable[[int], None], ends: tuple[int, ...]) -> None:
-        self._token = token
-        self._ends = ends
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
         self._prompt = True
 
     def put(self, value: torch.Tensor) -> None:
         if self._prompt:
             self._prompt = False
             return
-        for token in value.flatten().tolist():
-            if token not in self._ends:
-                self._token(token)
+        for row, token in zip(self._rows, value.flatten().tolist(), strict=True):
+            row.take(token)
 
     def end(self) -> None:
         """Nothing is held back here."""
 
 
-class Stopped(StoppingCriteria):  # type: ignore[misc]
-    """True once the caller has left."""
+class Over(StoppingCriteria):  # type: ignore[misc]
+    """True for each row whose account has ended or whose caller has left."""
 
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
 
     def __call__(self, input_ids: torch.LongTensor, _scores: torch.FloatTensor, **_: Any) -> torch.BoolTensor:
-        return torch.full((input_ids.shape[0],), self._event.is_set(), dtype=torch.bool, device=input_ids.device)
+        return torch.tensor([row.over for row in self._rows], dtype=torch.bool, device=input_ids.device)
+
+
+def load(source: str, options: QwenOptions, device: torch.device) -> tuple[Any, Any]:
+    """Tokenizer and model of a folder or a name on the hub.
+
+    Raises:
+        NotReady: they cannot be loaded, or do not fit.
+    """
+    bars = transformers.utils.logging
+    (bars.enable_progress_bar if sys.stderr.isatty() else bars.disable_progress_bar)()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        model = Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(
+            source,
+            dtype=options.dtype,
+            device_map={"": str(device)},
+            attn_implementation=options.attention,
+            quantization_config=quantized(options.quantization),
+        )
+    except torch.OutOfMemoryError as error:
+        raise NotReady(f"The weights do not fit into the memory of {device}. {INSTEAD}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NotReady(f"The weights of {source} cannot be loaded. {INSTEAD}", detail=str(error)[:500]) from error
+    return tokenizer, model.eval()
 
 
 def ids_of(tokenizer: Any) -> Ids:
@@ -232,41 +272,18 @@ def quantized(kind: str | None) -> Any:
         raise NotReady("Quantisation at load needs bitsandbytes: pip install bitsandbytes.") from error
 
 
-def check_folder(folder: Path) -> None:
-    """The folder must hold a whole checkpoint of the right architecture; reads only its small files.
-
-    Raises:
-        NotReady: with what is missing.
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise NotReady(f"{folder} holds no readable config.json: no checkpoint. {INSTEAD}") from error
-    kind = config.get("model_type", "unknown") if isinstance(config, dict) else "unknown"
-    if not str(kind).startswith("qwen3_omni_moe"):
-        raise NotReady(f"{folder} holds a model of type {kind}; the engine qwen runs qwen3_omni_moe. {INSTEAD}")
-    index = folder / "model.safetensors.index.json"
-    wanted = {"model.safetensors"}
-    if index.is_file():
-        wanted = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
-    missing = sorted(name for name in wanted if not (folder / name).is_file())
-    if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise NotReady(f"{folder} is incomplete: {missing[0]}{more} is missing. Fetch it again, or: {INSTEAD}")
-
-
-def check_memory(folder: Path, device: torch.device) -> None:
+def check_memory(weights: Weights, options: QwenOptions, device: torch.device) -> None:
     """The weights must fit where they go; the cache (96 KiB a token) comes on top.
 
     Raises:
         NotReady: they do not.
     """
-    need = sum(p.stat().st_size for p in folder.glob("*.safetensors"))
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    need = weights.stored
+    if options.quantization is not None or options.dtype != "auto":
+        need = round(weights.numbers * BYTES_A_NUMBER.get(options.quantization or options.dtype, 2))
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else usable_memory()
     if need > free:
         raise NotReady(
-            f"The weights need {need / 2**30:.0f} GiB and {device} has {free / 2**30:.0f} GiB free. {INSTEAD}"
+            f"The weights need {need / GIB:.1f} GiB and {device} has {free / GIB:.1f} GiB free. Set "
+            f"EARWITNESS_QWEN_QUANTIZATION, or a larger device, or: {INSTEAD}"
         )

@@ -17,9 +17,9 @@ import aiohttp
 from earwitness.caption import Delta, EngineInfo, Event, Finish, Json, Options, Reason, Usage
 from earwitness.clip import Clip
 from earwitness.engine import State
+from earwitness.engines.model_loops import repeats
 from earwitness.engines.options import UpstreamOptions
 from earwitness.engines.qwen_inputs import frames_of, places_of
-from earwitness.engines.repetition import repeats
 from earwitness.engines.upstream_errors import SAID_BYTES, Unwell, final, refusal, sick
 from earwitness.engines.upstream_replicas import Replica, Replicas
 from earwitness.engines.upstream_wire import DIALECTS, Body, Piece, data_of, lines, piece
