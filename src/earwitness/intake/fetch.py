@@ -21,7 +21,7 @@ from yarl import URL
 from earwitness.errors import BadRequest, Forbidden, NotAudio, TooLarge, Unreachable
 from earwitness.intake.address import Address, Allowed, judge, read
 from earwitness.intake.limits import Limits
-from earwitness.intake.spool import BoundedFile
+from earwitness.intake.spool import SHORT, BoundedFile, spool_failed
 
 BLOCK = 1 << 16
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -100,6 +100,7 @@ class Fetcher:
             Unreachable: `not_found`, `access_denied`, `timed_out`, `incomplete`, else `unreachable`.
             TooLarge: more than `Limits.url_bytes`, declared or counted (also after decompression).
             NotAudio: a web page.
+            NotReady: this machine is short of disk, files or memory.
         """
         address = read(url)
         try:
@@ -123,6 +124,7 @@ class Fetcher:
         try:
             answers = await self._resolve(address.host, address.port)
         except (OSError, UnicodeError) as error:
+            _raise_if_short(error)
             raise Unreachable("The address's host is not known.", cause="dns") from error
         if not answers:
             raise Unreachable("The address's host is not known.", cause="dns")
@@ -160,6 +162,7 @@ class Fetcher:
         except (aiohttp.ClientSSLError, ssl.SSLError) as error:
             raise Unreachable("The server's certificate is not valid for this address.", cause="tls") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            _raise_if_short(error)
             raise Unreachable("The server could not be reached.", cause=type(error).__name__) from error
 
     def _next(self, address: Address, response: aiohttp.ClientResponse) -> Address:
@@ -188,15 +191,29 @@ class Fetcher:
             raise TooLarge(f"The address gives more than {most:,} bytes.", limit=most)
 
     async def _body(self, response: aiohttp.ClientResponse, file: BoundedFile) -> None:
+        """Streams the body into `file`: what came over the wire is bounded like what it unfolds to."""
         unpack = unpacker(response.headers.getall("Content-Encoding", []))
-        head = b""
+        most = self._limits.url_bytes
+        head, came = b"", 0
         async for block in response.content.iter_chunked(BLOCK):
+            came += len(block)
+            if most and came > most:
+                raise TooLarge(f"The address gives more than {most:,} bytes.", limit=most)
             for piece in unpack.feed(block):
                 if len(head) < 512:
                     head += piece[:512]
                     refuse_page(head)
                 file.write(piece)
+                await asyncio.sleep(0)  # a block may unfold a thousandfold: others have their turn between
+            if unpack.done:
+                break  # nothing that could follow is part of the audio
         unpack.finish()
+
+
+def _raise_if_short(error: Exception) -> None:
+    """Raises NotReady if what failed is this machine, short of files or memory, and not the address."""
+    if isinstance(error, OSError) and error.errno in SHORT:
+        raise spool_failed(error) from error
 
 
 def refuse_page(head: bytes) -> None:
@@ -206,7 +223,9 @@ def refuse_page(head: bytes) -> None:
 
 
 class Unpacker:
-    """Takes a body as it is."""
+    """Takes a body as it is. `done`: the body's own end has come, whatever else is sent."""
+
+    done = False
 
     def feed(self, block: bytes) -> Iterator[bytes]:
         """The bytes that `block` holds, in pieces of bounded size."""
@@ -229,6 +248,7 @@ class Inflater(Unpacker):
                 if piece:
                     yield piece
                 block = self._stream.unconsumed_tail
+            self.done = self._stream.eof
         except zlib.error as error:
             raise Unreachable("The server's compressed answer is broken.", cause="encoding") from error
 

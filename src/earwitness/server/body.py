@@ -17,6 +17,9 @@ from earwitness.errors import BadRequest, Busy, Cancelled
 LARGE = 128 * 1024
 """Bodies above this many bytes are parsed in a thread."""
 
+WHOLE = 10
+"""How many times the longest pause all of a body may take."""
+
 Headers = Mapping[str, str]
 
 
@@ -26,8 +29,10 @@ class Bodies:
     Args:
         limit: most bytes of one body.
         drain: how many bytes of a refused body are read on, so that the client reads the refusal and no reset.
-        together: most bytes of all bodies that are held at one time.
-        pause_s: longest pause between two pieces of one body.
+        together: most bytes of all bodies that are held at one time; room is taken as they come, so that a client
+            that announces much and sends little holds little.
+        pause_s: longest pause between two pieces of one body. A whole body has `WHOLE` times as long: one that
+            trickles in for ever is dropped too.
         base64_limit: base64 text must be shorter to be decoded here.
     """
 
@@ -35,7 +40,7 @@ class Bodies:
         self.limit = limit
         self._base64_limit = base64_limit
         self._drain = drain
-        self._left = together
+        self.left = together
         self._pause_s = pause_s
 
     @asynccontextmanager
@@ -50,22 +55,16 @@ class Bodies:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             await self._refuse(headers, receive)
             raise BadRequest("Content-Type must be application/json.", code="content_type")
-        taken = min(_declared(headers) or self.limit, self.limit)
-        if taken > self._left:
-            await self._refuse(headers, receive)
-            raise Busy("Too many concurrent requests.")
-        self._left -= taken
+        room = _Room(self)
         try:
-            body = await self._read(headers, receive)
-            self._left += taken - len(body)
-            taken = len(body)
+            body = await self._read(headers, receive, room)
             found = await parse(body, self._base64_limit)
             del body
             yield found
         finally:
-            self._left += taken
+            room.back()
 
-    async def _read(self, headers: Headers, receive: Receive) -> bytearray:
+    async def _read(self, headers: Headers, receive: Receive, room: _Room) -> bytearray:
         declared = _declared(headers)
         if declared is not None and declared > self.limit:
             await self._refuse(headers, receive)
@@ -73,11 +72,13 @@ class Bodies:
         body = bytearray()
         pieces = self.pieces(receive)
         async for piece in pieces:
-            if len(body) + len(piece) > self.limit:
-                seen = len(body) + len(piece)
+            seen = len(body) + len(piece)
+            fits = seen <= self.limit
+            if not fits or not room.take(len(piece)):
                 body.clear()
+                room.back()
                 await self.swallow(pieces, seen)
-                raise _too_large()
+                raise Busy("Too many concurrent requests.") if fits else _too_large()
             body += piece
         return body
 
@@ -103,23 +104,46 @@ class Bodies:
             BadRequest: it stopped coming.
             Cancelled: the client left.
         """
+        end = asyncio.get_running_loop().time() + WHOLE * self._pause_s
         more = True
         while more:
-            message = await self._next(receive)
+            message = await self._next(receive, end)
             if message["type"] == "http.disconnect":
                 raise Cancelled("The client left while it was sending.")
             more = message.get("more_body", False)
             if piece := message.get("body", b""):
                 yield piece
 
-    async def _next(self, receive: Receive) -> Message:
+    async def _next(self, receive: Receive, end: float) -> Message:
+        soon = asyncio.get_running_loop().time() + self._pause_s
         try:
-            async with asyncio.timeout(self._pause_s):
+            async with asyncio.timeout_at(min(soon, end)):
                 return await receive()
         except TimeoutError:
             raise BadRequest(
                 "Required body invalid, please check the request body format.", code="invalid_body", why="it stopped"
             ) from None
+
+
+class _Room:
+    """The room that one body takes of all that there is."""
+
+    def __init__(self, of: Bodies) -> None:
+        self._of = of
+        self._taken = 0
+
+    def take(self, size: int) -> bool:
+        """Takes so many bytes; False, and nothing taken, if they are not to be had."""
+        if size > self._of.left:
+            return False
+        self._of.left -= size
+        self._taken += size
+        return True
+
+    def back(self) -> None:
+        """Gives all back."""
+        self._of.left += self._taken
+        self._taken = 0
 
 
 @dataclass(slots=True)
