@@ -48,6 +48,7 @@ def _missing() -> dict[str, str]:
             bool(shutil.which("chromium") and importlib.util.find_spec("playwright")),
             "chromium (Debian) and playwright (PyPI) are not both installed",
         ),
+        "ray": (bool(importlib.util.find_spec("ray")), "Ray is not installed: pip install 'earwitness[ray]'"),
         "ffmpeg": (bool(shutil.which("ffmpeg")), "the ffmpeg command is not installed"),
         "redis": (bool(shutil.which("redis-server")), "redis-server is not installed"),
         "postgres": (services.postgres_folder() is not None, "PostgreSQL is not installed"),
