@@ -81,7 +81,7 @@ bench-quick: $(VENV)/.dev ## the same, shortened to ten minutes
 	$(BIN)/python -m bench.run --quick
 
 lock: $(VENV)/.dev ## compile requirements/*.in to hash-pinned *.txt without addresses
-	for name in build core server postgres bulk ray dev; do \
+	for name in build core server redis s3 traces postgres bulk ray dev; do \
 	  $(BIN)/uv pip compile --quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --allow-unsafe \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    requirements/$$name.in --output-file requirements/$$name.txt; done

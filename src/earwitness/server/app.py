@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -12,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from earwitness.errors import BadRequest, EarwitnessError, NotAllowed
@@ -31,7 +32,15 @@ from earwitness.server.openai import routes as openai_routes
 def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
     """The application: both protocols, uploads, what operators ask, and `further` routes."""
     options = exchange.options
-    middleware = [Middleware(Frame, exchange=exchange)]
+    routes = [
+        *openai_routes.routes(exchange),
+        *dashscope_routes.routes(exchange),
+        *([] if exchange.uploads is None else dashscope_uploads.routes(exchange, exchange.uploads)),
+        *ops.routes(exchange),
+        *further,
+    ]
+    names = {id(route.endpoint): route.path for route in reversed(routes) if isinstance(route, Route)}
+    middleware = [Middleware(Frame, exchange=exchange, names=names)]
     if options.origins:
         cors = Middleware(
             CORSMiddleware,
@@ -42,13 +51,7 @@ def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
         )
         middleware.append(cors)
     app = Starlette(
-        routes=[
-            *openai_routes.routes(exchange),
-            *dashscope_routes.routes(exchange),
-            *([] if exchange.uploads is None else dashscope_uploads.routes(exchange, exchange.uploads)),
-            *ops.routes(exchange),
-            *further,
-        ],
+        routes=routes,
         middleware=middleware,
         exception_handlers={HTTPException: _no_route, Exception: _broken},
     )
@@ -59,9 +62,11 @@ def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
 class Frame:
     """Around every answer: a UUID for the request, the engine's name, and the rules of a server without keys."""
 
-    def __init__(self, app: ASGIApp, exchange: Exchange) -> None:
+    def __init__(self, app: ASGIApp, exchange: Exchange, names: Mapping[int, str]) -> None:
+        """`names`: id of the endpoint of each route -> what it is called in the metrics."""
         self.app = app
         self.exchange = exchange
+        self._names = names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,8 +76,12 @@ class Frame:
         scope.setdefault("state", {})["request_id"] = call_id
         request_id.set(call_id)
 
+        begun, status = time.perf_counter(), 0
+
         async def named(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-request-id"] = call_id
                 headers["x-earwitness-engine"] = str(self.exchange.captioner.engine.info)
@@ -81,8 +90,17 @@ class Frame:
         why = self._refused(scope)
         if why is not None:
             await refusal(scope["path"], NotAllowed(why, code="foreign_origin"), call_id).send(named)
+            self._count("refused", status, begun)
             return
-        await self.app(scope, receive, named)
+        try:
+            await self.app(scope, receive, named)
+        finally:
+            self._count(self._names.get(id(scope.get("endpoint")), "none"), status, begun)
+
+    def _count(self, route: str, status: int, begun: float) -> None:
+        metrics = self.exchange.metrics
+        metrics.requests.labels(route, status or "left").inc()
+        metrics.request_seconds.labels(route).observe(time.perf_counter() - begun)
 
     def _refused(self, scope: Scope) -> str | None:
         if self.exchange.keys.configured:

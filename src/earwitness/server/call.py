@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 
 from earwitness.accounting import rule
 from earwitness.accounting.books import Books, Closed, Entry, Outcome
-from earwitness.caption import Caption, Event, Finish, Folder, Reason, Usage
+from earwitness.caption import Caption, Event, Finish, Folder, Heard, Reason, Usage
 from earwitness.captioner import Captioner
 from earwitness.clip import Clip
 from earwitness.errors import EarwitnessError
@@ -18,6 +18,7 @@ from earwitness.server.ask import Ask
 from earwitness.server.door import broken
 from earwitness.server.gate.policy import Policy
 from earwitness.server.log import Log
+from earwitness.server.metrics import Stages
 
 log = Log("earwitness.server")
 
@@ -31,20 +32,26 @@ class Call:
     clip: Clip
     captioner: Captioner
     policy: Policy = field(default_factory=Policy)
+    turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    stages: Stages = field(default_factory=Stages)
     made: int = field(default_factory=lambda: int(time.time()))
     heard: Folder = field(default_factory=Folder)
     _finish: Finish | None = None
+    _flags: set[str] = field(default_factory=set)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """What the engine tells, as it tells it; all of it at the end where a policy must see the whole first.
 
         Raises:
             NotAllowed: the policy blocks what was heard; nothing of it was told (E35).
+            TimedOut: its turn did not come.
         """
         told = self.policy.passed(self.captioner.listen(self.clip, self.ask.options))
-        async with aclosing(told) as events:
+        async with self.turn(), aclosing(told) as events:
             async for event in events:
                 self.heard.add(event)
+                if isinstance(event, Heard):
+                    self._flags.update(note.label for note in event.notes if note.kind == "flag")
                 if isinstance(event, Finish):
                     self._finish = event
                 yield event
@@ -90,6 +97,16 @@ class Call:
         """Tokens until now."""
         return Usage(*self.prompt_tokens, self.completion_tokens())
 
+    def flags(self) -> tuple[str, ...]:
+        """The flags that what was heard has raised, each once."""
+        return tuple(sorted(self._flags))
+
+    def cut(self) -> tuple[str, ...]:
+        """Why less was told than there was: a model repeated itself, an upstream heard only a part."""
+        facts = {} if self._finish is None else self._finish.facts
+        found = {"repetition": facts.get("ended") == "repetition", "upstream": facts.get("upstream_cut") is True}
+        return tuple(name for name, so in found.items() if so)
+
     @property
     def reason(self) -> Reason | None:
         """Why the text ends, once it has ended."""
@@ -105,6 +122,7 @@ class Record:
         self.entry = entry
         self._begun = time.monotonic()
         self.call: Call | None = None
+        self.price_nano = 0
 
     async def open(self) -> None:
         """Writes that work starts; raises NotReady where it cannot be written."""
@@ -113,14 +131,14 @@ class Record:
     async def complete(self) -> None:
         """Writes that all was told; raises NotReady where it cannot be written."""
         outcome = self._outcome("ok")
-        await self._books.complete(self.entry.id, outcome)
+        self.price_nano = await self._books.complete(self.entry, outcome)
         self._log(outcome)
 
     def settle(self, status: Closed, error: EarwitnessError | None = None) -> None:
         """Writes that it ended otherwise."""
         name = "" if error is None else sentences.name(error)
         outcome = self._outcome("blocked" if name == "NotAllowed.blocked_content" else status, name)
-        self._books.settle(self.entry.id, outcome)
+        self._books.settle(self.entry, outcome)
         self._log(outcome)
 
     def _outcome(self, status: Closed, error: str = "") -> Outcome:
@@ -135,6 +153,7 @@ class Record:
         )
 
     def _log(self, outcome: Outcome) -> None:
+        self.outcome = outcome
         entry, usage = self.entry, outcome.usage
         fields = {
             "status": outcome.status,

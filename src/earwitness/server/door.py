@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -43,7 +43,7 @@ async def start(send: Send, status: int, headers: Mapping[str, str]) -> None:
 class Door:
     """One request at one protocol's door: runs its work while the client is there, and answers what goes wrong.
 
-    refuse: the protocol's answer to an error.
+    refuse: the protocol's answer to an error. headers: what every answer carries besides, also an error's.
     """
 
     scope: Scope
@@ -51,6 +51,7 @@ class Door:
     send: Send
     refuse: Callable[[EarwitnessError, str], Reply]
     started: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -75,7 +76,7 @@ class Door:
     async def reply(self, reply: Reply) -> None:
         """Sends a whole answer."""
         self.started = True
-        await reply.send(self.send)
+        await replace(reply, headers={**self.headers, **reply.headers}).send(self.send)
 
     async def write(self, headers: Mapping[str, str], data: bytes, more: bool = True) -> None:
         """Sends a piece of a stream, after status 200 and `headers` if it is the first; no bytes, no message."""
@@ -83,7 +84,7 @@ class Door:
             return
         if not self.started:
             self.started = True
-            await start(self.send, 200, headers)
+            await start(self.send, 200, {**self.headers, **headers})
         await self.send({"type": "http.response.body", "body": data, "more_body": more})
 
     def noted(self, error: Exception) -> EarwitnessError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 
 from earwitness.accounting.books import Books, Entry, Unwritten
 from earwitness.caption import Caption, Finish, Note
 from earwitness.captioner import Captioner
-from earwitness.errors import Busy, EarwitnessError, NotReady, TimedOut
+from earwitness.clip import Clip
+from earwitness.errors import AudioError, BadRequest, EarwitnessError, NotAllowed, NotReady, SourceError, TimedOut
 from earwitness.intake import Intake, Limits
 from earwitness.intake.uploads import Uploads
 from earwitness.server.ask import Ask
@@ -18,7 +21,11 @@ from earwitness.server.body import Bodies
 from earwitness.server.call import Call, Record
 from earwitness.server.door import Door, broken
 from earwitness.server.gate.keys import Keys, Principal
+from earwitness.server.gate.limits import KeyLimits
 from earwitness.server.gate.policy import Policy
+from earwitness.server.gate.quota import Granted, Quota
+from earwitness.server.gate.turns import Places, Turns
+from earwitness.server.metrics import Metrics, Stages
 from earwitness.server.options import ServerOptions
 from earwitness.server.sse import Piece, Pieces, batches
 
@@ -35,6 +42,11 @@ class Wire(Protocol):
     def failure(self, error: EarwitnessError) -> bytes: ...
 
 
+def default_limits(options: ServerOptions) -> KeyLimits:
+    """Limits of keys that have none of their own."""
+    return KeyLimits(options.requests_per_minute, options.tokens_per_minute, options.key_running)
+
+
 class Exchange:
     """What every protocol shares: the captioner, the keys, the bounds on what runs at one time."""
 
@@ -46,6 +58,7 @@ class Exchange:
         uploads: Uploads | None = None,
         books: Books | None = None,
         policy: Policy | None = None,
+        quota: Quota | None = None,
     ) -> None:
         self.captioner = captioner
         self.uploads = uploads
@@ -62,7 +75,10 @@ class Exchange:
             options.body_timeout_s,
             limits.base64_chars,
         )
-        self.running = 0
+        self.metrics = Metrics()
+        self.quota = quota or Quota(default_limits(options))
+        self.places = Places(options.running, self.metrics.running.set)
+        self.turns = Turns(options.at_once or options.running, self.metrics.waiting.set)
         self.draining = False
         self._stopped = False
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -72,6 +88,13 @@ class Exchange:
         while self.stores:
             for store in self.stores:
                 await asyncio.to_thread(store.expire)
+            await asyncio.sleep(every_s)
+
+    async def pulse(self, every_s: float = 1.0) -> None:
+        """Notes the state of what is behind, until it is cancelled."""
+        while True:
+            self.metrics.engine(self.captioner.engine.state())
+            self.metrics.redis_away.set(self.quota.away)
             await asyncio.sleep(every_s)
 
     def stop(self) -> None:
@@ -92,6 +115,20 @@ class Exchange:
             raise NotReady("The engine is not ready.")
         return principal
 
+    def may(self, principal: Principal, model: str) -> None:
+        """Whether the caller may use this model.
+
+        Raises:
+            NotAllowed: its key is for others (E3).
+        """
+        if principal.limits.models and model not in principal.limits.models:
+            raise NotAllowed("Model access denied.", code="model_denied")
+
+    @property
+    def running(self) -> int:
+        """Calls in the house."""
+        return self.places.taken
+
     @property
     def ready(self) -> bool:
         """Whether a call would be served now."""
@@ -99,30 +136,27 @@ class Exchange:
 
     @asynccontextmanager
     async def open(
-        self, call_id: str, principal: Principal, ask: Ask, streamed: bool, deadline_s: float | None = None
+        self, door: Door, principal: Principal, ask: Ask, streamed: bool, deadline_s: float | None = None
     ) -> AsyncIterator[Call]:
-        """A call with its clip decoded. When the context is left the call is settled: files gone, slot free, written
+        """A call with its clip decoded. When the context is left the call is settled: files gone, place free, written
         into the ledger, for good where all went well.
 
         Raises:
-            Busy: as many calls as may be are running (E33).
+            Busy: the house is full, or as many calls of this key run as may (E33).
+            NotAllowed: the key may not use the model, or its quota is used up (E3, E31, E32, E34).
             SourceError, AudioError, BadRequest: the audio is not to be had, or none.
             TimedOut: the deadline passed; listening was stopped (E37).
             NotReady: the ledger cannot be written.
         """
-        if self.running >= self.options.running:
-            raise Busy("Too many concurrent requests.")
-        self.running += 1
+        self.may(principal, ask.model)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  only called in a running loop
         self._tasks.add(task)
-        record = Record(self.books, self._entry(call_id, principal, ask, streamed), self.options.log_captions)
+        record = Record(self.books, self._entry(door.id, principal, ask, streamed), self.options.log_captions)
         limit = asyncio.timeout(deadline_s)
         try:
             async with limit:
-                await record.open()
-                async with self.captioner.open(ask.source) as clip:
-                    record.call = call = Call(call_id, ask, clip, self.captioner, self.policy)
+                async with self._in_work(door, principal, ask, record) as call:
                     yield call
                 await record.complete()
         except TimeoutError:
@@ -144,8 +178,60 @@ class Exchange:
             record.settle("failed", error if isinstance(error, EarwitnessError) else broken())
             raise
         finally:
-            self.running -= 1
             self._tasks.discard(task)
+            self._count(ask, record)
+
+    @asynccontextmanager
+    async def _in_work(self, door: Door, principal: Principal, ask: Ask, record: Record) -> AsyncIterator[Call]:
+        """The call in its place, within its key's quota, with its row in the ledger and its clip decoded."""
+        owner = principal.owner
+        stages = Stages()
+        with self.places.place(owner, shared=not principal.anonymous):
+            entered = self.quota.enter(owner, principal.limits, door.headers.update, self._spent)
+            async with entered as granted:
+                await record.open()
+                try:
+                    async with self._opened(ask, granted, stages) as clip:
+                        turn = partial(self._turn, owner, stages)
+                        call = Call(door.id, ask, clip, self.captioner, self.policy, turn, stages)
+                        await granted.take(sum(call.prompt_tokens))
+                        record.call = call
+                        yield call
+                finally:
+                    self.metrics.stages(stages)
+                    if record.call is not None:
+                        await granted.used(record.call.completion_tokens())
+
+    @asynccontextmanager
+    async def _opened(self, ask: Ask, granted: Granted, stages: Stages) -> AsyncIterator[Clip]:
+        async with AsyncExitStack() as held:
+            try:
+                with stages.stage("open"):
+                    clip = await held.enter_async_context(self.captioner.open(ask.source))
+            except (BadRequest, SourceError, AudioError):
+                await granted.spoilt()
+                raise
+            yield clip
+
+    @asynccontextmanager
+    async def _turn(self, owner: str, stages: Stages) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            try:
+                with stages.stage("queue"):
+                    async with asyncio.timeout(self.options.deadline_s):
+                        await held.enter_async_context(self.turns.turn(owner))
+            except TimeoutError:
+                raise TimedOut("Request timed out, please try again later.") from None
+            with stages.stage("hear"):
+                yield
+
+    def _count(self, ask: Ask, record: Record) -> None:
+        call = record.call
+        flags, cut = ((), ()) if call is None else (call.flags(), call.cut())
+        self.metrics.call(ask.protocol, record.outcome, flags, cut)
+
+    async def _spent(self, key: str) -> Decimal:
+        return Decimal((await self.books.spent(key)).price_nano).scaleb(-9)
 
     def _entry(self, call_id: str, principal: Principal, ask: Ask, streamed: bool) -> Entry:
         return Entry(
@@ -159,14 +245,15 @@ class Exchange:
             since=principal.since,
         )
 
-    async def whole(self, call_id: str, principal: Principal, ask: Ask) -> tuple[Caption, int]:
+    async def whole(self, door: Door, principal: Principal, ask: Ask) -> tuple[Caption, int]:
         """The caption as one, and when its making began (seconds since 1970), within the deadline.
 
         Raises:
             EarwitnessError: whatever `open` and listening raise.
         """
-        async with self.open(call_id, principal, ask, False, self.options.deadline_s) as call:
+        async with self.open(door, principal, ask, False, self.options.deadline_s) as call:
             caption = await call.caption()
+        door.headers["server-timing"] = call.stages.header
         return caption, call.made
 
     async def stream(
@@ -195,10 +282,11 @@ class Exchange:
         pieces = Pieces()
         out: Wire | None = None
         try:
-            async with self.open(door.id, principal, ask, True) as call:
+            async with self.open(door, principal, ask, True) as call:
                 out = wire(call)
                 async with aclosing(batches(call.events(), self.options.keep_alive_s, gap_s)) as told:
                     async for batch in told:
+                        door.headers["server-timing"] = call.stages.header
                         await door.write(head, out.pieces(pieces.take(batch)) if batch else out.keep_alive)
                 finish = call.finish()
         except Exception as error:

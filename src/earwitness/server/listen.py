@@ -194,14 +194,19 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
 
     async def main() -> None:
         try:
+            await exchange.books.start()
             await exchange.captioner.start()
             # Loaded at its first use, which would hold the event loop at the end of the first caption.
             await asyncio.to_thread(exchange.captioner.tokenizer.count, "ready")
-            sweeping = asyncio.create_task(exchange.sweep())
+            await exchange.quota.start()
+            beside = [asyncio.create_task(exchange.sweep()), asyncio.create_task(exchange.pulse())]
             await Draining(config(app, exchange.options), exchange, ready).run_until_told(sock)
-            sweeping.cancel()
+            for task in beside:
+                task.cancel()
+            await exchange.quota.close()
         finally:
             sock.close()
+            await exchange.books.close()
             await exchange.captioner.close()
 
     loop = asyncio.new_event_loop()

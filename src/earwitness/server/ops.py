@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import hmac
+import ipaddress
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -13,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from earwitness.server.exchange import Exchange
+from earwitness.server.metrics import CONTENT_TYPE
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -34,6 +38,11 @@ def routes(exchange: Exchange) -> list[BaseRoute]:
         state = "draining" if exchange.draining else exchange.captioner.engine.state()
         return _json({"status": state, "running": exchange.running}, 200 if exchange.ready else 503)
 
+    async def metrics(request: Request) -> Response:
+        if not _may_measure(request, exchange.options.metrics_token):
+            return _json({"error": "Only this machine may ask, or who sends the token of server.metrics_token."}, 403)
+        return Response(await asyncio.to_thread(exchange.metrics.text), media_type=CONTENT_TYPE)
+
     async def openapi(_request: Request) -> Response:
         return _json(document())
 
@@ -44,9 +53,19 @@ def routes(exchange: Exchange) -> list[BaseRoute]:
     return [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        Route("/metrics", metrics),
         Route("/openapi.json", openapi),
         Route("/docs", docs),
     ]
+
+
+def _may_measure(request: Request, token: str) -> bool:
+    """With a token: who sends it. Without: this machine, and nobody behind a proxy on it."""
+    if token:
+        return hmac.compare_digest(request.headers.get("authorization", "").encode(), f"Bearer {token}".encode())
+    if request.client is None or any(name in request.headers for name in ("x-forwarded-for", "forwarded", "via")):
+        return False
+    return ipaddress.ip_address(request.client.host).is_loopback
 
 
 def page(tree: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MODEL = "qwen3-omni-30b-a3b-captioner"
 """The name under which every client of the service knows the model."""
@@ -50,8 +50,40 @@ class ServerOptions:
     drain_limit: int = 64 * MIB
     """How much of a refused body is read on, so that the client sees the refusal and no reset."""
 
-    running: int = 32
-    """Calls that may be in work at once; one more is refused (E33)."""
+    running: int = 64
+    """Calls of one process that may be in work at once, waiting ones among them; one more is refused (E33)."""
+
+    at_once: int = 0
+    """Calls that the engine of one process hears at one time, the others wait for their turn; 0: as many as there are
+    cores, and all of them where other servers hear."""
+
+    workers: int = 1
+    """Processes that serve. Each has its own engine; they share the address, the ledger and, by Redis, the quotas."""
+
+    requests_per_minute: int = 0
+    """Captions a minute of a key that has no limit of its own (E31); 0: any."""
+
+    tokens_per_minute: int = 0
+    """Tokens a minute of a key that has no limit of its own (E32); 0: any."""
+
+    key_running: int = 0
+    """Calls at one time of a key that has no limit of its own (E33); 0: any."""
+
+    redis_url: str = field(default="", repr=False)
+    """Redis server in which several processes or machines count quotas together, as `redis://host:6379/0`."""
+
+    lease_s: float = 30.0
+    """Time after which the running calls of a process that was killed no longer count against their keys."""
+
+    uploads_store: str = ""
+    """Store of uploaded files that several machines share, as `s3://bucket/prefix`; its credentials are those of the
+    environment (AWS_ACCESS_KEY_ID ...). Empty: the folder."""
+
+    uploads_endpoint: str = ""
+    """Address of a store that speaks S3 and is not Amazon's."""
+
+    metrics_token: str = field(default="", repr=False)
+    """Who asks /metrics must send it as bearer token; empty: only this machine may ask, and not through a proxy."""
 
     deadline_s: float = 290.0
     """Time for an answer that is not streamed; then listening stops and the answer is E37."""

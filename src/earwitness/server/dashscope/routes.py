@@ -43,7 +43,7 @@ class Generation:
             await door.attended(tell(door, principal, asked))
 
     async def _whole(self, door: Door, principal: Principal, asked: GenerationAsk) -> None:
-        caption, _ = await self.exchange.whole(door.id, principal, asked.ask)
+        caption, _ = await self.exchange.whole(door, principal, asked.ask)
         await door.reply(reply.whole(door.id, asked.ask, caption))
 
     async def _stream(self, door: Door, principal: Principal, asked: GenerationAsk) -> None:

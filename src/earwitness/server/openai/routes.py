@@ -51,7 +51,7 @@ class ChatCompletions(_Endpoint):
             await door.attended(tell(door, principal, chat))
 
     async def _whole(self, door: Door, principal: Principal, chat: ChatAsk) -> None:
-        caption, made = await self.exchange.whole(door.id, principal, chat.ask)
+        caption, made = await self.exchange.whole(door, principal, chat.ask)
         await door.reply(reply.whole(door.id, made, chat.ask, caption))
 
     async def _stream(self, door: Door, principal: Principal, chat: ChatAsk) -> None:
