@@ -9,12 +9,13 @@ import pytest
 
 from earwitness.errors import WeightsError
 from earwitness.scene.listeners.emotion import EmotionListener
-from earwitness.scene.listeners.emotion_encoder import Encoder, variables
+from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import CLASSES, Heads
 from earwitness.scene.listeners.emotion_prosody import SIZE, prosody
 from earwitness.scene.listeners.voice_pitch import Pitch
 from earwitness.weights.store import Store
 from kit import sounds
+from kit.whisper_blocks import Blocks
 
 pytestmark = pytest.mark.weights
 
@@ -29,21 +30,39 @@ def listener(whisper: Path) -> EmotionListener:
     return EmotionListener(whisper, Store(offline=True).path("swift-f0"))
 
 
-def test_the_encoder_agrees_with_the_reference(whisper: Path) -> None:
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_the_first_blocks_agree_with_the_reference(whisper: Path, blocks: int) -> None:
+    mel = np.random.default_rng(3).normal(0, 0.5, (80, 300)).astype(np.float32)
+    ours = Encoder(whisper, blocks, compute_type="float32").encode(mel)
+    assert np.abs(ours - Blocks(whisper / "model.bin", blocks)(mel)).max() < 1e-3
+
+
+def test_the_reference_agrees_with_the_whole_model(whisper: Path) -> None:
     import ctranslate2
 
-    ours = Encoder(whisper, blocks=6)
-    ours._w.update({n: v for n, v in variables(whisper / "model.bin") if n.startswith("encoder/layer_norm")})
     mel = np.random.default_rng(3).normal(0, 0.5, (80, 300)).astype(np.float32)
     model = ctranslate2.models.Whisper(str(whisper), compute_type="float32", intra_threads=1)
-    reference = np.array(model.encode(ctranslate2.StorageView.from_array(mel[None]), to_cpu=True))[0]
-    assert np.abs(ours._norm(ours.encode(mel), "encoder/layer_norm") - reference).max() < 1e-3
+    theirs = np.array(model.encode(ctranslate2.StorageView.from_array(mel[None]), to_cpu=True))[0]
+    assert np.abs(Blocks(whisper / "model.bin", 6)(mel, last=True) - theirs).max() < 1e-3
 
 
-def test_a_broken_file_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "model.bin").write_bytes(b"\x06\x00\x00\x00\xff\xff")
+@pytest.mark.parametrize("data", [b"", b"\x06\x00\x00\x00\xff\xff", b"\x06\x00\x00\x00" + bytes(60)])
+def test_a_broken_file_is_a_clear_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "model.bin").write_bytes(data)
     with pytest.raises(WeightsError):
         Encoder(tmp_path)
+
+
+def test_a_file_that_ends_early_is_a_clear_error(tmp_path: Path, whisper: Path) -> None:
+    with (whisper / "model.bin").open("rb") as file:
+        (tmp_path / "model.bin").write_bytes(file.read(80_000_000))
+    with pytest.raises(WeightsError):
+        Encoder(tmp_path)
+
+
+def test_more_blocks_than_there_are_is_a_clear_error(whisper: Path) -> None:
+    with pytest.raises(WeightsError, match="7 blocks"):
+        Encoder(whisper, blocks=7)
 
 
 def test_prosody_knows_no_level_and_no_length() -> None:
