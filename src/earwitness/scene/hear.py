@@ -20,6 +20,7 @@ from earwitness.scene.evidence.observation import Observation, Span, Utterance
 from earwitness.scene.evidence.part import Coverage, Part
 from earwitness.scene.evidence.timeline import patterns
 from earwitness.scene.listeners.listener import Context, Listener, Report
+from earwitness.scene.listeners.listener_runtime import steady_heap
 from earwitness.weights.store import Store
 
 logger = logging.getLogger(__name__)
@@ -143,6 +144,7 @@ def load_ears(store: Store, hearing: Hearing, strict: bool = False) -> Ears:
     Raises:
         WeightsError: a model is missing and cannot be fetched, or is broken.
     """
+    steady_heap()
     # Imports first and in one thread: packages that import each other in a circle deadlock in two.
     for module in RUNTIMES:
         importlib.import_module(module)

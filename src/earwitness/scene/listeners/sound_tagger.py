@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.listener_graph import session
+from earwitness.scene.listeners.listener_runtime import session
 
 WINDOW = 400
 HOP = 160

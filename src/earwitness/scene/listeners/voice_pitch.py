@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.listener_graph import session
+from earwitness.scene.listeners.listener_runtime import session
 
 HOP = 256
 """Samples of one frame."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.listener_graph import session
+from earwitness.scene.listeners.listener_runtime import session
 from earwitness.scene.listeners.speech_parts import part
 
 WINDOW, HOP, BANDS = 400, 160, 40
