@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 import platformdirs
 
+from earwitness.accounting.books import Books, Unwritten
+from earwitness.accounting.options import OFF
 from earwitness.accounting.tokenizer import Tokenizer
 from earwitness.caption import Caption, Event, Options, fold
 from earwitness.captioner import Captioner
@@ -60,6 +62,19 @@ def uploads(settings: Settings) -> Uploads:
     """The store of files that callers of a server have put there; its folder is made."""
     folder = Path(settings.server.uploads_folder or Path(platformdirs.user_data_dir("earwitness")) / "uploads")
     return Uploads(folder, UploadLimits(file_bytes=settings.limits.upload_bytes))
+
+
+def books(settings: Settings) -> Books:
+    """The ledger of a server, not started.
+
+    Raises:
+        BadRequest: its address or its price list has no meaning.
+    """
+    if settings.ledger.url == OFF:
+        return Unwritten()
+    from earwitness.accounting.ledger import Ledger  # the database's library belongs to the server
+
+    return Ledger(settings.ledger)
 
 
 def build(

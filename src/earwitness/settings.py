@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from earwitness.accounting.options import LedgerOptions
+from earwitness.accounting.options import OFF, LedgerOptions
+from earwitness.accounting.price import rates
+from earwitness.engines import ENGINES
 from earwitness.engines.options import QwenOptions, SceneOptions, UpstreamOptions
 from earwitness.errors import BadRequest
+from earwitness.intake.address import Allowed
 from earwitness.intake.limits import Limits
 from earwitness.server.options import ServerOptions
 from earwitness.server.page.options import PageOptions
@@ -58,9 +61,8 @@ class Settings(BaseModel):
     """Addresses outside the public net that may be fetched: HOST:PORT or NETWORK:PORT, port * for any."""
 
     block: tuple[str, ...] = ()
-    """Sensitive categories, between commas: a server refuses clips in which one of them was heard, before a byte of
-    text (gunfire, explosion, scream, crying, alarm, breaking_glass, profanity, slur, threat). Only `scene` raises flags.
-    Default: none."""
+    """Sensitive categories, such as profanity, threat, gunfire: a server refuses clips in which one of them was heard,
+    before a byte of text. Only `scene` raises flags. A wrong name is answered with all of them. Default: none."""
 
     limits: Limits = Limits()
     """What one audio may cost: seconds, bytes, times."""
@@ -83,6 +85,44 @@ class Settings(BaseModel):
     page: PageOptions = PageOptions()
     """The page that the server shows in a browser."""
 
+    @field_validator("engine")
+    @classmethod
+    def _engine(cls, name: str) -> str:
+        return _one_of(name, ENGINES)
+
+    @field_validator("block")
+    @classmethod
+    def _block(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        from earwitness.scene.ontology.concepts import ontology  # not read where nothing is blocked
+
+        return tuple(_one_of(name, ontology().categories) for name in names) if names else ()
+
+    @field_validator("allow")
+    @classmethod
+    def _allow(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        for text in texts:
+            _told(Allowed.parse, text)
+        return texts
+
+    @field_validator("ledger")
+    @classmethod
+    def _ledger(cls, options: LedgerOptions) -> LedgerOptions:
+        if options != LedgerOptions():
+            _told(rates, options.prices, options.prices_file)
+            kind = options.url.partition(":")[0].partition("+")[0]
+            if kind not in ("", OFF, "sqlite", "postgresql", "postgres"):
+                raise ValueError("url is the address of a SQLite file or a PostgreSQL database, or `off`")
+        return options
+
+    @model_validator(mode="after")
+    def _flags(self) -> Settings:
+        if self.block and self.engine != "scene":
+            raise ValueError(
+                f"block needs an engine that raises flags, and {self.engine} raises none: set engine to scene or "
+                "block to nothing"
+            )
+        return self
+
 
 def load(flags: Mapping[str, Any] | None = None) -> Settings:
     """The settings of this process; `flags` are nested like the file and win.
@@ -92,12 +132,13 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
     """
     content = read_file()
     problems = [*_unknown(content, "the settings file"), *_unknown_variables(os.environ)]
-    if not problems:
-        try:
-            return Settings.model_validate(_merged(content, _variables(os.environ), flags or {}))
-        except ValidationError as error:
-            problems = [_wrong(e["loc"], e["msg"]) for e in error.errors()]
-    raise BadRequest("\n".join(problems), code="settings")
+    try:
+        made = Settings.model_validate(_merged(_only_known(content), _variables(os.environ), flags or {}))
+    except ValidationError as error:
+        problems += [_wrong(e["loc"], e["msg"]) for e in error.errors()]
+    if problems:
+        raise BadRequest("\n".join(problems), code="settings")
+    return made
 
 
 def read_file() -> dict[str, Any]:
@@ -175,6 +216,19 @@ def _unknown(content: Mapping[str, Any], where: str) -> Iterator[str]:
                 yield _suggest(f"{where} has an unknown setting {name!r}", name, names)
 
 
+def _only_known(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content without what `_unknown` complains of, so that the rest can be judged too."""
+    names = set(known())
+    sections = {n.partition(".")[0] for n in names if "." in n}
+    kept: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            kept |= {key: {k: v for k, v in value.items() if f"{key}.{k}" in names}} if key in sections else {}
+        elif key in names | sections:
+            kept[key] = value
+    return kept
+
+
 def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     names = {_variable(n) for n in known()}
     for variable in sorted(environment):
@@ -187,6 +241,23 @@ def _suggest(problem: str, name: str, names: list[str]) -> str:
     return f"{problem}; the nearest is {near[0]!r}" if near else problem
 
 
+def _one_of(name: str, known_names: Iterable[str]) -> str:
+    names = sorted(known_names)
+    if name not in names:
+        raise ValueError(_suggest(f"{name!r} is none of {', '.join(names)}", name, names))
+    return name
+
+
+def _told(read: Callable[..., object], *values: object) -> None:
+    """Raises what is wrong with a value in the form in which all problems of settings are gathered."""
+    try:
+        read(*values)
+    except BadRequest as error:
+        raise ValueError(error.message) from None
+
+
 def _wrong(place: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
     name = ".".join(str(p) for p in place)
-    return f"{name} ({_variable(name)}): {message[:1].lower()}{message[1:]}"
+    return f"{name} ({_variable(name)}): {message}" if name else message

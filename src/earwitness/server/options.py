@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le
 
 MODEL = "qwen3-omni-30b-a3b-captioner"
 """The name under which every client of the service knows the model."""
 
 MIB = 1 << 20
+
+Count = Annotated[int, Ge(0)]
+Some = Annotated[int, Ge(1)]
+Seconds = Annotated[float, Gt(0)]
+Port = Annotated[int, Ge(0), Le(65_535)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +25,7 @@ class ServerOptions:
     host: str = "127.0.0.1"
     """Address to listen on. Another than a loopback address needs keys, or `allow_anonymous`."""
 
-    port: int = 8000
+    port: Port = 8000
     """Port to listen on; 0 takes a free one."""
 
     models: tuple[str, ...] = (MODEL,)
@@ -44,35 +52,35 @@ class ServerOptions:
     trusted_proxies: tuple[str, ...] = ()
     """Addresses of reverse proxies whose X-Forwarded-Proto, -Host and -Prefix are believed."""
 
-    body_limit: int = 16 * MIB
+    body_limit: Some = 16 * MIB
     """Largest JSON body."""
 
-    drain_limit: int = 64 * MIB
+    drain_limit: Some = 64 * MIB
     """How much of a refused body is read on, so that the client sees the refusal and no reset."""
 
-    running: int = 64
+    running: Some = 64
     """Calls of one process that may be in work at once, waiting ones among them; one more is refused (E33)."""
 
-    at_once: int = 0
+    at_once: Count = 0
     """Calls that the engine of one process hears at one time, the others wait for their turn; 0: as many as there are
     cores, and all of them where other servers hear."""
 
-    workers: int = 1
+    workers: Some = 1
     """Processes that serve. Each has its own engine; they share the address, the ledger and, by Redis, the quotas."""
 
-    requests_per_minute: int = 0
+    requests_per_minute: Count = 0
     """Captions a minute of a key that has no limit of its own (E31); 0: any."""
 
-    tokens_per_minute: int = 0
+    tokens_per_minute: Count = 0
     """Tokens a minute of a key that has no limit of its own (E32); 0: any."""
 
-    key_running: int = 0
+    key_running: Count = 0
     """Calls at one time of a key that has no limit of its own (E33); 0: any."""
 
     redis_url: str = field(default="", repr=False)
     """Redis server in which several processes or machines count quotas together, as `redis://host:6379/0`."""
 
-    lease_s: float = 30.0
+    lease_s: Seconds = 30.0
     """Time after which the running calls of a process that was killed no longer count against their keys."""
 
     uploads_store: str = ""
@@ -85,28 +93,28 @@ class ServerOptions:
     metrics_token: str = field(default="", repr=False)
     """Who asks /metrics must send it as bearer token; empty: only this machine may ask, and not through a proxy."""
 
-    deadline_s: float = 290.0
+    deadline_s: Seconds = 290.0
     """Time for an answer that is not streamed; then listening stops and the answer is E37."""
 
-    keep_alive_s: float = 12.0
+    keep_alive_s: Seconds = 12.0
     """A comment goes out in a stream when nothing else went out for so long."""
 
-    header_timeout_s: float = 15.0
+    header_timeout_s: Seconds = 15.0
     """Time for the head of a request to arrive."""
 
-    body_timeout_s: float = 30.0
+    body_timeout_s: Seconds = 30.0
     """Longest pause within the body of a request."""
 
-    write_timeout_s: float = 60.0
+    write_timeout_s: Seconds = 60.0
     """A client that takes nothing for so long while something waits for it is dropped."""
 
-    idle_timeout_s: float = 90.0
+    idle_timeout_s: Seconds = 90.0
     """How long an idle connection is kept."""
 
-    grace_s: float = 30.0
+    grace_s: Seconds = 30.0
     """Time that running calls have to end after SIGTERM."""
 
-    log_level: str = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     """From which level on lines are logged: debug, info, warning or error. Default info."""
 
     log_json: bool = False
