@@ -99,10 +99,8 @@ class Loaded:
                     seconds=job.clip.seconds,
                 )
         rows = [
-            Row(
-                job, places_of(mel.shape[1]), len(ids), min(job.most, self.positions - len(ids)), self.ends, self.decode
-            )
-            for job, mel, ids in zip(jobs, mels, prompts, strict=True)
+            Row(job, len(ids) - marks, len(ids), min(job.most, self.positions - len(ids)), self.ends, self.decode)
+            for job, ids in zip(jobs, prompts, strict=True)
         ]
         wish = jobs[0].sampling
         if wish is not None and wish.seed is not None:
