@@ -54,7 +54,8 @@ def engine(settings: Settings, models: Store) -> Engine:
     if settings.engine == "scene":
         hears: Engine = made(settings.scene, models)
         return hears
-    at_once = WINDOWS_A_SERVER * len(settings.upstream.urls) if settings.engine == "upstream" else 1
+    servers = WINDOWS_A_SERVER * len(settings.upstream.urls)
+    at_once = servers if settings.engine == "upstream" else settings.qwen.batch
     return Windowed(made(getattr(settings, settings.engine)), at_once)
 
 

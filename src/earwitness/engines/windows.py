@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -105,6 +105,35 @@ def sentences(text: str) -> Iterator[str]:
             yield part
 
 
+@dataclass(slots=True)
+class Ends:
+    """How the windows ended, as one end: sums of what was counted, and what went wrong in any of them."""
+
+    reason: Reason = "stop"
+    told: int = 0
+    prompt: int = 0
+    counted: bool = True
+    marks: dict[str, Json] = field(default_factory=dict)
+
+    def add(self, finish: Finish | None) -> None:
+        """Takes the end of the next window; None where we told it ourselves."""
+        if finish is None:
+            return
+        self.reason = "length" if finish.reason == "length" else self.reason
+        self.counted = self.counted and finish.counted is not None
+        self.told += finish.counted.completion_tokens if finish.counted is not None else 0
+        prompt = finish.facts.get("model_prompt_tokens")
+        self.prompt += prompt if isinstance(prompt, int) else 0
+        self.marks |= {k: finish.facts[k] for k in ("ended", "upstream_cut") if k in finish.facts}
+
+    def finish(self, info: EngineInfo, windows: int) -> Finish:
+        """The end of the whole account."""
+        facts: dict[str, Json] = {"windows": windows, **self.marks}
+        if self.prompt:
+            facts["model_prompt_tokens"] = self.prompt
+        return Finish(self.reason, info, counted=Usage(0, 0, self.told) if self.counted else None, facts=facts)
+
+
 class Windowed:
     """An engine that hears long clips in windows where the caller asked for it, `at_once` of them side by side."""
 
@@ -143,22 +172,18 @@ class Windowed:
         own = replace(options, windows=False, max_tokens=share, stop=())
         gate = asyncio.Semaphore(self._at_once)
         tasks = [asyncio.create_task(self._hear(clip, span, own, gate)) for span in windows]
-        account, total, known = Account(), 0, True
-        reason: Reason = "stop"
+        account, ends = Account(), Ends()
         try:
             for i, (span, task) in enumerate(zip(windows, tasks, strict=True)):
                 text, finish = await task
                 said = account.told(span, text, last=i == len(windows) - 1)
                 yield Delta(said if i == 0 else f"\n\n{said}", span=span, sentence=said)
-                known = known and (finish is None or finish.counted is not None)
-                total += finish.counted.completion_tokens if finish is not None and finish.counted is not None else 0
-                reason = "length" if finish is not None and finish.reason == "length" else reason
+                ends.add(finish)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        facts: dict[str, Json] = {"windows": len(windows)}
-        yield Finish(reason, self.info, counted=Usage(0, 0, total) if known else None, facts=facts)
+        yield ends.finish(self.info, len(windows))
 
     async def _hear(
         self, clip: Clip, span: Span, options: Options, gate: asyncio.Semaphore
