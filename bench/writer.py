@@ -5,8 +5,9 @@
   python bench/writer.py all  AUDIO_DIR --cache DIR --out captions.json
 
 `tell` prints the judge's table, discriminability (does a caption find its own clip's reference and transcript among
-all, by TF-IDF?), the share of distinct sentences, the most used openings, and a cloze check by script. The labels
-and the judge are found by EARWITNESS_SHARED. The cache is a pickle a clip, trusted because this script wrote it.
+all, by TF-IDF?), the share of distinct sentences, the most used openings; bench/cloze.py and bench/sequences.py read
+its captions too. Labels (unless given) and judge are found by EARWITNESS_SHARED. The cache is a pickle a clip, trusted
+because this script wrote it.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ FUNCTION = frozenset(
 QUOTED = re.compile(r"“[^”]*”")
 
 
-def rows() -> list[dict[str, Any]]:
+def rows(labels: Path) -> list[dict[str, Any]]:
     """The labels."""
-    return [json.loads(line) for line in LABELS.read_text("utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in labels.read_text("utf-8").splitlines() if line.strip()]
 
 
-async def hear_all(audio: Path, cache: Path, only: str) -> None:
+async def hear_all(audio: Path, cache: Path, only: str, labels: Path) -> None:
     """Hears every labelled file whose parts are not in the cache; errors are kept as errors."""
     from earwitness.intake import Intake
     from earwitness.scene.hear import Hearing, hear, load_ears
@@ -54,7 +55,7 @@ async def hear_all(audio: Path, cache: Path, only: str) -> None:
     from earwitness.weights.store import Store
 
     cache.mkdir(parents=True, exist_ok=True)
-    wanted = [r for r in rows() if re.search(only, f"{r['kind']}/{r['file']}")]
+    wanted = [r for r in rows(labels) if re.search(only, f"{r['kind']}/{r['file']}")]
     missing = [r["file"] for r in wanted if not (cache / f"{r['file']}.pickle").exists()]
     if not missing:
         return
@@ -135,11 +136,12 @@ def main() -> None:
     ap.add_argument("audio", type=Path, nargs="?", default=SHARED / "corpus" / "audio")
     ap.add_argument("--cache", type=Path, required=True)
     ap.add_argument("--out", type=Path, default=Path("captions.json"))
+    ap.add_argument("--labels", type=Path, default=LABELS)
     ap.add_argument("--only", default="")
     ap.add_argument("--verbose", action="store_true")
     a = ap.parse_args()
     if a.verb != "tell":
-        asyncio.run(hear_all(a.audio, a.cache, a.only))
+        asyncio.run(hear_all(a.audio, a.cache, a.only, a.labels))
     if a.verb != "hear":
         report(a)
 
@@ -148,7 +150,7 @@ def report(a: argparse.Namespace) -> None:
     """Tells the cached evidence, judges it and prints the figures."""
     chosen = [
         r
-        for r in rows()
+        for r in rows(a.labels)
         if re.search(a.only, f"{r['kind']}/{r['file']}") and (a.cache / f"{r['file']}.pickle").exists()
     ]
     clips, captions, sentences, took = [], {}, [], []
@@ -165,10 +167,10 @@ def report(a: argparse.Namespace) -> None:
             clip |= {"caption": told, "summary": summary, "error": None}
         clips.append(clip)
     a.out.write_text(
-        json.dumps({"labels": LABELS.name, "how": "bench/writer.py", "clips": clips}, ensure_ascii=False, indent=1)
+        json.dumps({"labels": a.labels.name, "how": "bench/writer.py", "clips": clips}, ensure_ascii=False, indent=1)
     )
     options = ["--verbose"] if a.verbose else []
-    subprocess.run([sys.executable, str(JUDGE), "score", str(LABELS), str(a.out), *options], check=True)
+    subprocess.run([sys.executable, str(JUDGE), "score", str(a.labels), str(a.out), *options], check=True)
     printed = [s for lines in sentences for s in lines]
     every = [QUOTED.sub("“”", s) for s in printed]
     share, wrong = discriminability(captions, chosen, transcripts=True)
