@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Executable, Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from earwitness.accounting.books import Outcome, Spent
@@ -96,7 +96,7 @@ def unless_there(connection: Connection, table: Table, values: dict[str, Any]) -
 
 @cache
 def _insert(table: Table, dialect: str, names: tuple[str, ...]) -> Executable:
-    values = {name: bindparam(name) for name in names}
+    values: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in names}
     if dialect == "sqlite":
         return sqlite.insert(table).values(values).on_conflict_do_nothing()
     return postgresql.insert(table).values(values).on_conflict_do_nothing()

@@ -123,9 +123,11 @@ class Record:
         self._begun = time.monotonic()
         self.call: Call | None = None
         self.price_nano = 0
+        self._begins = False
 
     async def open(self) -> None:
         """Writes that work starts; raises NotReady where it cannot be written."""
+        self._begins = True
         await self._books.open(self.entry)
 
     async def complete(self) -> None:
@@ -135,10 +137,11 @@ class Record:
         self._log(outcome)
 
     def settle(self, status: Closed, error: EarwitnessError | None = None) -> None:
-        """Writes that it ended otherwise."""
+        """Writes that it ended otherwise; what was refused before its work started has no row in the ledger."""
         name = "" if error is None else sentences.name(error)
         outcome = self._outcome("blocked" if name == "NotAllowed.blocked_content" else status, name)
-        self._books.settle(self.entry, outcome)
+        if self._begins:
+            self._books.settle(self.entry, outcome)
         self._log(outcome)
 
     def _outcome(self, status: Closed, error: str = "") -> Outcome:
