@@ -13,6 +13,7 @@ NoteKind = Literal[
     "utterance",
     "voice",
     "emotion",
+    "act",
     "music",
     "level",
     "space",

@@ -52,7 +52,8 @@ class Blocks:
         scores = query @ key.transpose(0, 2, 1) / np.float32(math.sqrt(HEAD_SIZE))
         scores = np.exp(scores - scores.max(-1, keepdims=True))
         mixed = (scores / scores.sum(-1, keepdims=True)) @ value
-        return self._linear(mixed.transpose(1, 0, 2).reshape(frames, size), f"{name}/linear_1")
+        made: Floats = self._linear(mixed.transpose(1, 0, 2).reshape(frames, size), f"{name}/linear_1")
+        return made
 
     def _linear(self, x: Floats, name: str) -> Floats:
         bias = self._w.get(f"{name}/bias")

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from earwitness.clip import SourceFacts
 from earwitness.scene.evidence.observation import (
+    Act,
     Emotion,
     Flag,
     Level,
@@ -123,6 +124,11 @@ def speech(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
                     listener="emotion",
                 )
             )  # fmt: skip
+    found += [
+        Act(act=act, speaker=o.speaker, span=o.span, score=draw(SCORES), listener="act", rests_on=(o.id,))
+        for o in list(found)
+        if isinstance(o, Utterance) and (act := draw(st.sampled_from((None, "ask", "complain", "order", "thank"))))
+    ]
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from earwitness.scene.evidence.observation import (
+    Act,
     Emotion,
     Flag,
     Level,
@@ -44,13 +45,14 @@ KINDS: dict[str, tuple[type[Observation], str]] = {
     "voice": (Voice, "voice"), "emotion": (Emotion, "emotion"), "music": (Music, "music"),
     "section": (Section, "music"),
     "pattern": (Pattern, "sound"), "level": (Level, "level"), "space": (Space, "space"), "quality": (Quality, "level"),
-    "flag": (Flag, "sensitive"),
+    "flag": (Flag, "sensitive"), "act": (Act, "act"),
 }  # fmt: skip
 DEFAULTS: dict[str, dict[str, Any]] = {
     "shape": {"region": "middle"},
     "tone": {"frequencies_hz": (440.0,)},
     "says": {"language": "en", "language_score": 0.98, "speaker": "speaker_1"},
     "voice": {"speaker": "speaker_1"},
+    "act": {"speaker": "speaker_1", "votes": ("words",)},
     "emotion": {"speaker": "speaker_1", "activation": 0.0},
     "level": {"lufs": -23.0, "peak_dbfs": -3.0},
 }

@@ -229,6 +229,28 @@ class Emotion(Observation):
         return self.speaker
 
 
+ActName = Literal["ask", "complain", "order", "refuse", "thank", "warn", "greet", "announce"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act(Observation):
+    """What a speaker does with the words of an utterance. votes: what spoke for it, as stable words (words, question,
+    exclamation, voice, sound: one that the words speak of); rests_on: the utterance's id."""
+
+    act: ActName
+    speaker: str | None = None
+    votes: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "act"
+
+    @property
+    def label(self) -> str:
+        return self.act
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
     """A name with its own score: an instrument, a genre, a mood."""

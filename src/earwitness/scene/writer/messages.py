@@ -150,7 +150,8 @@ class Toned(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaking(Message):
     """One turn of one speaker. `text` is quoted as it stands; opening and ending are set instead where the turn is
-    too long to quote whole. over: concepts or `music` that sound beneath it; again: this speaker spoke before."""
+    too long to quote whole. over: concepts or `music` that sound beneath it; again: this speaker spoke before;
+    act: what is done with the words, a key of `voices.toml`, and how sure that is."""
 
     person: Person
     language: str
@@ -166,6 +167,8 @@ class Speaking(Message):
     sole: bool = False
     timed: bool = False
     throughout: bool = False
+    act: str = ""
+    act_certainty: Certainty = "sure"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

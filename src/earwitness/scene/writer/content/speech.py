@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
-from earwitness.scene.evidence.observation import Quality, Span, Utterance, Voice
+from earwitness.scene.evidence.observation import Act, Quality, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
@@ -147,13 +147,17 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
     found = []
     for turn in all_turns:
         first = turn.utterances[0]
+        act = acting(turn, part)
         over, over_ids = beneath(turn.span, named, part)
         text = turn.text
         shorten = long and words_of(text, first.language) > LONGEST_WORDS
         length = part.span[1] - part.span[0]
         found.append(
             Speaking(
-                because=(*(u.id for u in turn.utterances), *_voice_ids(turn.speaker, evidence), *over_ids),
+                because=(
+                    *(u.id for u in turn.utterances), *_voice_ids(turn.speaker, evidence), *over_ids,
+                    *((act.id,) if act else ()),
+                ),
                 certainty=certainty_of(first) or "possible",
                 salience=0.95 if first.text else 0.6,
                 span=turn.span,
@@ -170,10 +174,25 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
                 sole=sole,
                 timed=turn.span[0] >= FRONT_TIME_S,
                 throughout=length > 0 and (turn.span[1] - turn.span[0]) / length >= 0.85 and part.last,
+                act=act.act if act else "",
+                act_certainty=(certainty_of(act) or "possible") if act else "sure",
             )
         )
         memory.spoken[turn.speaker] = first.language
     return found
+
+
+ACT_UTTERANCES = 2
+"""A turn of more utterances than this does many things with its words; only the surest acts are told of it."""
+
+
+def acting(turn: Turn, part: Part) -> Act | None:
+    """What is done with the words of a turn: the surest of its acts; a question only where the turn is that alone."""
+    own = {u.id for u in turn.utterances}
+    acts = [a for a in part.observations if isinstance(a, Act) and own & set(a.rests_on) and certainty_of(a)]
+    if len(turn.utterances) > ACT_UTTERANCES:
+        acts = [a for a in acts if a.act != "ask" and certainty_of(a) == "sure"]
+    return max(acts, key=lambda a: (a.act != "ask", round(a.score, 3), a.id), default=None)
 
 
 def _voice_ids(speaker: str, evidence: Evidence) -> tuple[str, ...]:

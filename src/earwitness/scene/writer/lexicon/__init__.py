@@ -64,6 +64,7 @@ class Lexicon:
     traits: Mapping[str, str]
     trait_places: Mapping[str, str]
     feelings: Mapping[str, Mapping[str, str]]
+    acts: Mapping[str, Mapping[str, str]]
     rooms_short: Mapping[str, str]
     inferences: Mapping[str, Mapping[str, Any]]
     recording: Mapping[str, Mapping[str, str]]
@@ -127,13 +128,15 @@ def lexicon() -> Lexicon:
         traits=voices["traits"],
         trait_places=voices["trait_places"],
         feelings=voices["feelings"],
+        acts=voices["acts"],
         rooms_short=places["short"],
         inferences=_read("inferences.toml"),
         recording=_read("recording.toml"),
         frames=_frames(_read("frames.toml")),
     )
     problems += [f"voices.toml: trait {t!r} has no place" for t in made.traits if t not in made.trait_places]
-    for file, table in (("voices.toml", made.feelings), ("recording.toml", made.recording)):
+    tables = (("voices.toml", made.feelings), ("voices.toml", made.acts), ("recording.toml", made.recording))
+    for file, table in tables:
         problems += [f"{file}: {k}: no wording for {c}" for k, v in table.items() for c in CERTAINTIES if c not in v]
     problems += [f"frames.toml: {k}: no frames" for k, v in made.frames.items() if not v]
     if problems:

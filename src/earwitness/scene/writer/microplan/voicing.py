@@ -59,7 +59,14 @@ def speaking(m: Speaking, w: Wording) -> list[Clause]:
         return [w.clause("speaking.sung_unclear" if m.sung else "speaking.unclear", m, slots, stem)]
     slots["quote"] = Quote(m.text, m.translation if m.language != "en" else None)
     key = "speaking.sung" if m.sung else "speaking.again" if m.again else "speaking.quoted"
+    act = None if m.sung else lexicon().acts.get(m.act)
+    if act is not None and m.act_certainty == "sure":
+        key, slots["does"] = "speaking.acting", act["sure"]
+        slots["inlanguage"] = "" if m.again else says
     clauses = [w.clause(key, m, slots, stem)]
+    if act is not None and m.act_certainty != "sure":
+        hedged: dict[str, Phrase | str | None] = {"subject": w.discourse.person(m.person), "does": act[m.act_certainty]}
+        clauses.append(w.clause("speaking.perhaps", m, hedged, f"{stem}:act", m.act_certainty))
     if m.doubtful:
         clauses.append(w.clause("speaking.partly", m, {}, f"{stem}:partly"))
     return clauses
