@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 
+from earwitness.accounting.books import Books
 from earwitness.captioner import Captioner
 from earwitness.intake import Intake, Limits
 from earwitness.intake.address import Allowed
@@ -26,6 +27,7 @@ from earwitness.intake.uploads import Uploads
 from earwitness.server.app import build
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate.keys import Keys
+from earwitness.server.gate.policy import Policy
 from earwitness.server.listen import bind, config
 from earwitness.server.options import MODEL, ServerOptions
 from earwitness.server.page import recordings
@@ -91,10 +93,12 @@ def served(
     allowed: tuple[str, ...] = ("127.0.0.1:*",),
     uploads: Uploads | None = None,
     page: PageOptions | None = None,
+    books: Books | None = None,
+    policy: Policy | None = None,
 ) -> Iterator[Served]:
     """The real application on a real socket of loopback, in a thread of its own.
 
-    allowed: what may be fetched although it is not public.
+    allowed: what may be fetched although it is not public. books: a ledger, which is started and closed.
     """
     (folder / "spool").mkdir(exist_ok=True)
     engine = engine or Echo()
@@ -118,7 +122,8 @@ def served(
         )
         captioner = Captioner(intake, engine, Words())
         await captioner.start()
-        exchange = Exchange(captioner, Keys(Path(options.keys_file)), options, uploads)
+        exchange = Exchange(captioner, Keys(Path(options.keys_file)), options, uploads, books, policy)
+        await exchange.books.start()
         app = build(exchange, routes(exchange, pages, page))
         server = uvicorn.Server(config(app, options))
         serving = asyncio.create_task(server._serve([sock]))
@@ -130,6 +135,7 @@ def served(
             await asyncio.sleep(0.02)
         server.should_exit = True
         await serving
+        await exchange.books.close()
         await captioner.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), daemon=True)

@@ -31,7 +31,8 @@ class Echo:
 
     extra: further sentences after the three about the clip. pause_s: before each sentence. hang_at: before this
     sentence it waits `hang_s` seconds. fail_at: instead of this sentence it fails; `fail_with` says how.
-    counted: whether it counts its own tokens. many_notes: notes besides, before the first sentence.
+    counted: whether it counts its own tokens. many_notes: notes besides, before the first sentence. flags: categories
+    that it raises, right before its last sentence.
     """
 
     extra: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Echo:
     fail_with: Exception = field(default_factory=lambda: Failed("The engine broke: a secret of the inside."))
     counted: Usage | None = None
     many_notes: int = 0
+    flags: tuple[str, ...] = ()
     ready: bool = True
     info: EngineInfo = field(default_factory=lambda: EngineInfo("echo", "none", "1"))
     begun: int = 0
@@ -75,8 +77,11 @@ class Echo:
             yield Heard((Note("coverage:echo@0", "coverage", 0.0, clip.seconds, "ran"),))
             if self.many_notes:
                 yield Heard(tuple(Note(f"n{i}", "sound", 0, 1, "noise") for i in range(self.many_notes)))
-            for number, sentence in enumerate(self.sentences(clip)):
+            told = self.sentences(clip)
+            for number, sentence in enumerate(told):
                 await self._before(number)
+                if self.flags and number == len(told) - 1:
+                    yield Heard(tuple(Note(f"flag:{name}@1", "flag", 1, 2, name, 0.9, "likely") for name in self.flags))
                 ident = f"sound:echo@{number}"
                 yield Heard((Note(ident, "sound", number, number + 0.5, "echo", 0.9, "sure", {"n": number}),))
                 lead, _, rest = (("" if number == 0 else " ") + sentence).partition(" — ")
