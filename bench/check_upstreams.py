@@ -147,7 +147,8 @@ async def vllm_only(report: Report, url: str, own: dict[float, Account]) -> None
         left = await tell(engine, noise(2.0), 20_000, 200)
         report.add("vllm", "left after 200 characters, s", round(left.took_s, 2), left.took_s < 30)
         await _refused(report, "more tokens than it has room for", engine, noise(2.0), "BadRequest", 40_000)
-        await _refused(report, "longer than its limit of seconds", engine, noise(2_460.0), "TooLong")
+    async with upstream(url, NAME, longest_s=1e6) as engine:
+        await _refused(report, "longer than its limit of seconds", engine, noise(2_420.0), "TooLong")
     async with upstream(url, "another-model") as engine:
         await _refused(report, "unknown model", engine, noise(2.0), "NotReady")
     async with upstream(url, NAME, "dashscope") as engine:

@@ -44,6 +44,15 @@ async def stream(request: web.Request, events: list[dict[str, Any]], done: bool 
     return reply
 
 
+def answering(status: int, body: str, kind: str = "text/plain") -> Handler:
+    """A server that says the same whatever comes."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=status, text=body, content_type=kind)
+
+    return answer
+
+
 class Upstream:
     """What came in, and the handler that answers. `bodies` holds the JSON of each call."""
 

@@ -186,7 +186,8 @@ class UpstreamEngine:
         except (aiohttp.ClientError, TimeoutError) as error:
             self.replicas.bad(replica)
             slow = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
-            stale = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | BrokenPipeError)
+            stale = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
+            stale = stale and not isinstance(error, aiohttp.ClientConnectorError)
             raise Unwell(reason=type(error).__name__, slow=slow, stale=stale) from error
 
     async def _judge(self, replica: Replica, reply: aiohttp.ClientResponse, seconds: float) -> None:

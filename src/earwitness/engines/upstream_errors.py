@@ -12,7 +12,8 @@ SAID_BYTES = 1 << 14
 OVERLOADED = (408, 425, 429, 503)
 
 _ANSWER = re.compile(
-    r"max_(completion_|output_|new_)?tokens[^.]{0,80}(too large|exceed|must be|at most)", re.IGNORECASE
+    r"max_(completion_|output_|new_)?tokens[^.]{0,80}(too large|exceed|must be|at most|cannot be greater)",
+    re.IGNORECASE,
 )
 _LENGTH = re.compile(
     r"too (long|large)|context[ _](length|size|window)|context_(length|size)_exceed|max_model_len|model length"
