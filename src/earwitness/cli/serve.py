@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import os
 import sys
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from earwitness import assemble, settings
-from earwitness.cli.progress import Bars
+from earwitness import settings
 from earwitness.errors import BadRequest
 
 if TYPE_CHECKING:
+    from earwitness.server.gate.limits import KeyLimits
     from earwitness.server.options import ServerOptions
 
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 Examples:
   earwitness serve                              on 127.0.0.1:8000, for this machine only
   earwitness serve --port 9000
+  earwitness serve --workers 2                  two processes, each with its own models
   earwitness keys create laptop                 make a key first ...
   earwitness serve --host 0.0.0.0               ... then serve others
   OPENAI_BASE_URL=http://127.0.0.1:8000/v1 python my_program.py
@@ -40,6 +40,7 @@ given as EARWITNESS_SERVER_... or in the settings file.
 @click.option("--public-url", help="How clients reach this server, where that is not what they ask for.")
 @click.option("--allow-anonymous", is_flag=True, default=None, help="Listen beyond this machine without keys.")
 @click.option("--max-minutes", type=click.IntRange(0), help="Longest audio in minutes (default 40; 0: any).")
+@click.option("--workers", type=click.IntRange(1), help="Processes that serve (default 1); each loads its own models.")
 @click.option("-q", "--quiet", is_flag=True, help="No line per request.")
 def command(max_minutes: int | None, quiet: bool, **flags: Any) -> None:
     """Starts a server that the official OpenAI and DashScope clients use with nothing changed but the base URL."""
@@ -53,38 +54,50 @@ def serve(chosen: settings.Settings, quiet: bool) -> None:
     """Serves by these settings until a signal comes.
 
     Raises:
-        BadRequest: the address is taken, or others could reach a server that has no keys.
+        BadRequest: the address is taken, or others could reach a server that has no keys, or several processes are
+            to count quotas and have nowhere to count together.
         WeightsError: model files are missing and cannot be fetched.
+        NotReady: the ledger cannot be used, or no worker could be started.
     """
     try:
-        from earwitness.server import app, listen
-        from earwitness.server.exchange import Exchange
-        from earwitness.server.gate.keys import Keys, default_file
-        from earwitness.server.page import recordings
-        from earwitness.server.page import routes as page
+        from earwitness.cli import serving
+        from earwitness.server import listen, workers
     except ImportError as error:
         raise BadRequest(
             f"The server's libraries are missing ({error.name}): pip install 'earwitness[server]'.", code="settings"
         ) from error
     options = chosen.server
-    keys = Keys(Path(options.keys_file) if options.keys_file else default_file())
+    keys = serving.keys_of(options)
     check_reach(options, keys.configured)
+    check_counting(options, [key.limits for key in keys.all()])
     sock = listen.bind(options)
-    logging.basicConfig(
-        level=logging.WARNING if quiet else logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
-    bars = Bars(sys.stderr.isatty())
-    uploads = assemble.uploads(chosen)
-    pages = recordings.shelf(chosen.page) if chosen.page.on else None
-    exchange = Exchange(assemble.build(chosen, bars.step, uploads, pages), keys, options, uploads)
     port = sock.getsockname()[1]
 
-    def ready() -> None:
-        bars.clear()
-        click.echo(ready_lines(options, port, keys.configured, str(exchange.captioner.engine.info), chosen.page.on))
+    def ready(engine: str) -> None:
+        click.echo(ready_lines(options, port, keys.configured, engine, chosen.page.on))
 
-    further = [] if pages is None else page.routes(exchange, pages, chosen.page)
-    listen.run(app.build(exchange, further), exchange, sock, ready)
+    if options.workers == 1:
+        serving.serve_on(chosen, sock, quiet, ready)
+        return
+    command = [sys.executable, "-m", "earwitness.cli.serving"]
+    workers.supervise(command, chosen.model_dump_json(), sock, options.workers, ready, quiet)
+
+
+def check_counting(options: ServerOptions, limits: Iterable[KeyLimits]) -> None:
+    """Refuses several processes that would each count quotas for themselves.
+
+    Raises:
+        BadRequest: they would.
+    """
+    if options.workers == 1 or options.redis_url:
+        return
+    rates = [(one.requests_per_minute, one.tokens_per_minute, one.running) for one in limits]
+    if any(map(any, [(options.requests_per_minute, options.tokens_per_minute, options.key_running), *rates])):
+        raise BadRequest(
+            "Several workers count the quotas of keys together in a Redis server: name one with server.redis_url, or "
+            "serve with one worker.",
+            code="settings",
+        )
 
 
 def check_reach(options: ServerOptions, keyed: bool) -> None:

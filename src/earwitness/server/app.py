@@ -85,6 +85,8 @@ class Frame:
                 headers = MutableHeaders(raw=message["headers"])
                 headers["x-request-id"] = call_id
                 headers["x-earwitness-engine"] = str(self.exchange.captioner.engine.info)
+                if self.exchange.retiring:
+                    headers["connection"] = "close"
             await send(message)
 
         why = self._refused(scope)

@@ -80,6 +80,7 @@ class Exchange:
         self.places = Places(options.running, self.metrics.running.set)
         self.turns = Turns(options.at_once or options.running, self.metrics.waiting.set)
         self.draining = False
+        self.retiring = False
         self._stopped = False
         self._tasks: set[asyncio.Task[Any]] = set()
 

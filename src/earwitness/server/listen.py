@@ -26,6 +26,9 @@ HEAD_LIMIT = 64 * 1024
 
 TICK_S = 0.05
 
+QUIET_TICKS = 20
+"""A process that was replaced goes when it had no call for so many ticks: one may be on its way on a connection."""
+
 
 def bind(options: ServerOptions) -> socket.socket:
     """A socket on the address that the options name, not yet listening.
@@ -137,6 +140,11 @@ class Draining(Server):
         self._ready = ready
         self._told = asyncio.Event()
         self._now = asyncio.Event()
+        self._retired = asyncio.Event()
+
+    def retire(self) -> None:
+        """A signal that another process serves from now on: no new connection, and all running calls to their end."""
+        self._retired.set()
 
     def told(self) -> None:
         """A signal to end."""
@@ -147,11 +155,14 @@ class Draining(Server):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.told)
+        loop.add_signal_handler(signal.SIGHUP, self.retire)
         serving = asyncio.create_task(self._serve([sock]))
-        told = asyncio.create_task(self._told.wait())
+        told, retired = (asyncio.create_task(event.wait()) for event in (self._told, self._retired))
         await self._until_started(serving)
         self._ready()
-        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, told, retired}, return_when=asyncio.FIRST_COMPLETED)
+        if self._retired.is_set():
+            await self._let_go()
         await self._drain()
         self.should_exit = True
         await asyncio.wait({serving, asyncio.create_task(self._now.wait())}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,6 +170,17 @@ class Draining(Server):
     async def _until_started(self, serving: asyncio.Task[None]) -> None:
         while not self.started and not serving.done():
             await asyncio.sleep(TICK_S / 5)
+
+    async def _let_go(self) -> None:
+        """Serves on without new connections until no call runs; its clients turn to the other processes."""
+        for server in self.servers:
+            server.close()
+        self._exchange.retiring = True
+        end = asyncio.get_running_loop().time() + self._exchange.options.deadline_s
+        quiet = 0
+        while quiet < QUIET_TICKS and not self._told.is_set() and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(TICK_S)
+            quiet = 0 if self._exchange.running else quiet + 1
 
     async def _drain(self) -> None:
         self._exchange.draining = True

@@ -1,0 +1,68 @@
+"""Runs several workers with the echo engine: `python serve_many.py OPTIONS.json`; prints the port when all are ready.
+
+OPTIONS: folder, count, pause_s (before each sentence), and any field of ServerOptions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from earwitness.captioner import Captioner
+from earwitness.intake import Intake
+from earwitness.server import app, listen, log, workers
+from earwitness.server.exchange import Exchange, default_limits
+from earwitness.server.gate.keys import Keys
+from earwitness.server.gate.quota import Quota
+from earwitness.server.options import ServerOptions
+from kit.echo import Echo, Words
+
+
+def options_of(chosen: dict[str, Any]) -> ServerOptions:
+    """The server's options among those of the program."""
+    return ServerOptions(**{name: value for name, value in chosen.items() if name in ServerOptions.__slots__})
+
+
+def serve(sock: socket.socket, chosen: dict[str, Any]) -> None:
+    """One worker, until it is told to end."""
+    options = options_of(chosen)
+    folder = Path(chosen["folder"])
+    log.configure("info", False)
+    captioner = Captioner(Intake(folder=folder), Echo(pause_s=chosen.get("pause_s", 0.0)), Words())
+    quota = Quota(default_limits(options), options.redis_url, lease_s=options.lease_s)
+    exchange = Exchange(captioner, Keys(folder / "keys.json"), options, quota=quota)
+    listen.run(app.build(exchange), exchange, sock, lambda: print("ready echo", flush=True))
+
+
+def worker() -> None:
+    """Reads its options and serves on the inherited socket; drains when the supervisor is gone."""
+    chosen = json.loads(sys.stdin.readline())
+
+    def wait_for_the_end() -> None:
+        while os.read(0, 4096):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    serve(socket.socket(fileno=int(sys.argv[2])), chosen)
+
+
+def main() -> None:
+    """Supervises the workers."""
+    text = Path(sys.argv[1]).read_text()
+    chosen = json.loads(text)
+    sock = listen.bind(options_of(chosen))
+    port = sock.getsockname()[1]
+    log.configure("info", False)
+    command = [sys.executable, __file__, "worker"]
+    workers.supervise(command, text, sock, chosen["count"], lambda _: print(port, flush=True), False)
+
+
+if __name__ == "__main__":
+    worker() if sys.argv[1] == "worker" else main()
