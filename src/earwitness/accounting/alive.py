@@ -54,11 +54,17 @@ class Files:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             new.rename(path)
             self._held = path, handle
+            for other in self._folder.glob("*.lock"):
+                if other != path:
+                    self._gone(other)
         return True
 
     def dead(self, connection: Connection, server: int) -> bool:
         del connection
-        path = self._folder / f"{server}.lock"
+        return self._gone(self._folder / f"{server}.lock")
+
+    def _gone(self, path: Path) -> bool:
+        """Whether nobody holds this file; then it is removed."""
         try:
             handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
