@@ -61,7 +61,8 @@ class Blocks:
         return made if bias is None else made + bias
 
     def _norm(self, x: Floats, name: str) -> Floats:
-        return normalised(x) * self._w[f"{name}/gamma"] + self._w[f"{name}/beta"]
+        made: Floats = normalised(x) * self._w[f"{name}/gamma"] + self._w[f"{name}/beta"]
+        return made
 
 
 def normalised(x: Floats) -> Floats:

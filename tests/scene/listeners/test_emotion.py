@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from earwitness.errors import WeightsError
-from earwitness.scene.listeners.emotion import EmotionListener
+from earwitness.scene.evidence.certainty import certainty_of
+from earwitness.scene.evidence.observation import Act, Emotion
+from earwitness.scene.listeners.emotion import EmotionListener, exasperation
 from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import CLASSES, Heads
 from earwitness.scene.listeners.emotion_prosody import SIZE, prosody
@@ -99,6 +101,43 @@ def test_regions(
     listener: EmotionListener, deep: float, wide: float, anger: float, votes: tuple[str, ...], named: str | None
 ) -> None:
     assert listener._named(deep, wide, anger, votes, None)[0] == named
+
+
+def complaint(*votes: str, speaker: str | None = "speaker_1") -> Act:
+    return Act(span=(2.0, 4.0), score=0.9, listener="act", act="complain", speaker=speaker, votes=("words", *votes))
+
+
+def expression(activation: float, named: str | None = None) -> Emotion:
+    return Emotion(
+        span=(2.0, 4.0), score=0.75, listener="emotion", speaker="speaker_1", activation=activation, named=named
+    )
+
+
+@pytest.mark.parametrize(
+    ("votes", "voice", "certainty"),
+    [
+        (("exclamation", "sound"), None, "possible"),
+        (("exclamation", "voice", "sound"), None, "likely"),
+        (("exclamation", "question", "voice"), expression(0.1), "likely"),
+        (("exclamation",), expression(0.8), "possible"),
+        (("exclamation",), expression(0.1), None),
+        (("voice", "sound"), None, None),
+        (("exclamation", "voice", "sound"), expression(-0.9, "quiet"), None),
+        (("exclamation", "voice", "sound"), expression(0.9, "angry"), None),
+    ],
+)
+def test_exasperation_needs_an_outcry_and_a_witness(
+    listener: EmotionListener, votes: tuple[str, ...], voice: Emotion | None, certainty: str | None
+) -> None:
+    found = exasperation([voice] if voice else [], [complaint(*votes)], listener._rules["exasperated"])
+    named = [e for e in found if e.named == "exasperated"]
+    assert [certainty_of(e) for e in named] == ([certainty] if certainty else [])
+    assert all({"words"} < set(e.votes) for e in named)
+    assert len(found) <= 1
+
+
+def test_nobodys_complaint_makes_nobody_exasperated(listener: EmotionListener) -> None:
+    assert exasperation([], [complaint("exclamation", "sound", speaker=None)], listener._rules["exasperated"]) == []
 
 
 def test_activation_says_animated_only_where_both_heads_do(listener: EmotionListener) -> None:

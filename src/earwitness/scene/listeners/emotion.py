@@ -6,7 +6,7 @@ laughter or crying beside it. An undecided voice is reported as its activation a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from earwitness.clip import Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.evidence import overlap
-from earwitness.scene.evidence.observation import Emotion, Span, Utterance, Voice
+from earwitness.scene.evidence.observation import Act, Emotion, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import Heads, Judgement
@@ -68,7 +68,8 @@ class EmotionListener:
             stretches = [self._judged(clip, s) for s in self._spans(said, activity)]
             if stretches:
                 found.extend(self._expression(speaker, stretches, said, voices.get(speaker), heard))
-        return Report(tuple(found), coverage)
+        complaints = [a for a in context.so_far if isinstance(a, Act) and a.act == "complain"]
+        return Report(tuple(exasperation(found, complaints, self._rules["exasperated"])), coverage)
 
     def _drowned(self, turn: Utterance, patches: Patches | None) -> bool:
         """Whether the turn is sung, or music or anything else over it is too loud to judge the voice."""
@@ -203,6 +204,37 @@ class EmotionListener:
                     named="more_agitated" if moved[0] > 0 else "calmer",
                     votes=("voice", "change"),
                 )
+
+
+def exasperation(found: Sequence[Emotion], complaints: Sequence[Act], rules: Mapping[str, float]) -> list[Emotion]:
+    """`found`, and exasperation where a complaint is worded as an outcry and something beside the words agrees.
+
+    That is the voice, or the noise complained of. A voice that has a name of its own, or is subdued, keeps its own.
+    """
+    told = list(found)
+    for act in complaints:
+        outcry = {"exclamation", "question"} & set(act.votes)
+        agreeing = {"voice", "sound"} & set(act.votes)
+        mine = next((e for e in told if e.speaker == act.speaker and overlap(e.span, act.span) > 0), None)
+        if mine is not None and mine.activation >= rules["animated"]:
+            agreeing.add("voice")
+        unlike = mine is not None and (mine.named is not None or mine.activation <= rules["subdued"])
+        if act.speaker is None or not outcry or not agreeing or unlike:
+            continue
+        if mine is not None:
+            told.remove(mine)
+        told.append(
+            Emotion(
+                span=act.span,
+                score=rules["two"] if len(agreeing) > 1 or len(outcry) > 1 else rules["one"],
+                listener=EmotionListener.name,
+                speaker=act.speaker,
+                activation=mine.activation if mine else 0.0,
+                named="exasperated",
+                votes=("words", *sorted(agreeing)),
+            )
+        )
+    return told
 
 
 def level(patches: Patches | None, labels: Sequence[str], span: Span, measure: Any) -> float:
