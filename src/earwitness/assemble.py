@@ -60,9 +60,20 @@ def engine(settings: Settings, models: Store) -> Engine:
 
 
 def uploads(settings: Settings) -> Uploads:
-    """The store of files that callers of a server have put there; its folder is made."""
-    folder = Path(settings.server.uploads_folder or Path(platformdirs.user_data_dir("earwitness")) / "uploads")
-    return Uploads(folder, UploadLimits(file_bytes=settings.limits.upload_bytes))
+    """The store of files that callers of a server have put there; its folder is made.
+
+    Raises:
+        BadRequest: the store that the settings name is none.
+        NotReady: it is on another machine and does not answer.
+    """
+    server = settings.server
+    folder = Path(server.uploads_folder or Path(platformdirs.user_data_dir("earwitness")) / "uploads")
+    limits = UploadLimits(file_bytes=settings.limits.upload_bytes)
+    if not server.uploads_store:
+        return Uploads(folder, limits)
+    from earwitness.intake.uploads_s3 import S3Uploads
+
+    return S3Uploads(server.uploads_store, server.uploads_endpoint, folder, limits)
 
 
 def books(settings: Settings) -> Books:

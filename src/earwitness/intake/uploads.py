@@ -93,7 +93,7 @@ class Uploads:
         now = self._clock()
         self._count(owner, model, int(now))
         day = time.strftime("%Y-%m-%d", time.gmtime(now))
-        folder = f"dashscope-instant/{_short(owner)}/{day}/{secrets.token_hex(16)}"
+        folder = f"dashscope-instant/{short_name(owner)}/{day}/{secrets.token_hex(16)}"
         expires = int(now) + self.limits.grant_s
         size = [0, self.limits.file_bytes - 1]
         text = {"expiration": expires, "dir": folder, "owner": owner, "model": model, "range": size}
@@ -183,8 +183,11 @@ class Uploads:
         if used + size > self.limits.owner_bytes:
             raise TooLarge("The files of this key together are too large.", limit=self.limits.owner_bytes)
 
-    def open(self, key: str, owner: str) -> Upload:
+    def open(self, key: str, owner: str, into: Path | None = None) -> Upload:  # noqa: ARG002  for stores elsewhere
         """The stored file of `owner` under `key` (the part after `oss://`).
+
+        Args:
+            into: where a store on another machine puts a copy.
 
         Raises:
             Expired: it is gone, belongs to somebody else or was never put; one answer for all three.
@@ -218,7 +221,7 @@ class Uploads:
         return gone
 
     def _owner(self, owner: str) -> Path:
-        return self._folder / f"o-{_short(owner)}"
+        return self._folder / f"o-{short_name(owner)}"
 
     def _place(self, owner: str, key: str) -> Path:
         return self._owner(owner) / hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -238,7 +241,8 @@ def _plain(name: str) -> bool:
     return 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME and name.isprintable() and name not in (".", "..")
 
 
-def _short(owner: str) -> str:
+def short_name(owner: str) -> str:
+    """What an owner's folder is called: it tells nothing of the owner."""
     return hashlib.sha256(b"owner:" + owner.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -49,6 +50,7 @@ class Certificate:
             raise BadRequest("Action should be getPolicy", code="unsupported_option", field="action")
         options = self.exchange.options
         model = asking.known_model(request.query_params.get("model"), options.models)
+        self.exchange.may(principal, model)
         grant = self.uploads.grant(principal.owner, model)
         data = schema.Certificate(
             policy=grant.policy,
@@ -101,6 +103,7 @@ class Upload:
                 async for piece in pieces:
                     form.feed(piece)
                 form.end()
+                await asyncio.to_thread(kept.close)  # where the store is on another machine this takes a while
         except EarwitnessError:
             await self.exchange.bodies.swallow(pieces, 0)
             raise
