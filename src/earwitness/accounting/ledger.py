@@ -47,7 +47,7 @@ class Ledger:
         self._server = 0
         self._held = False
         self._marks: Alive = marks(self._url)
-        self._engine = tables.connect(self._url)
+        self._engine = tables.connect(self._url, wait_s=options.patience_s)
         self._writer = Writer(self._engine, self._opened, self._sweep, options.sweep_s, options.patience_s)
         self._started = False
 

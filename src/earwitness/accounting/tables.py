@@ -116,17 +116,18 @@ def shown(url: URL) -> str:
     return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
 
 
-def connect(url: URL, writes: bool = True) -> Engine:
+def connect(url: URL, writes: bool = True, wait_s: float = 5.0) -> Engine:
     """An engine without a pool: whoever needs a connection keeps it.
 
     Args:
+        wait_s: for SQLite's lock, where another process writes.
         writes: transactions take SQLite's write lock when they begin, so that none fails half-way.
 
     Raises:
         BadRequest: code `settings`: the driver is not installed.
     """
     if url.get_backend_name() == "sqlite":
-        return _sqlite(url, writes)
+        return _sqlite(url, writes, wait_s)
     try:
         return create_engine(url, poolclass=NullPool, connect_args=_POSTGRESQL)
     except ImportError:
@@ -147,8 +148,8 @@ _POSTGRESQL: dict[str, Any] = {
 }
 
 
-def _sqlite(url: URL, writes: bool) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 5.0, "check_same_thread": False})
+def _sqlite(url: URL, writes: bool, wait_s: float) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": wait_s, "check_same_thread": False})
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
 
     @event.listens_for(engine, "connect")
