@@ -1,6 +1,9 @@
-"""Runs several workers with the echo engine: `python serve_many.py OPTIONS.json`; prints the port when all are ready.
+"""Runs the server with the echo engine by options in a file; prints the port when it is ready.
 
-OPTIONS: folder, count, pause_s (before each sentence), and any field of ServerOptions.
+    python serve_many.py OPTIONS.json          several workers
+    python serve_many.py alone OPTIONS.json    one process
+
+OPTIONS: folder, count, pause_s (before each sentence), ledger (its address), and any field of ServerOptions.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from earwitness.accounting.ledger import Ledger
+from earwitness.accounting.options import LedgerOptions
 from earwitness.captioner import Captioner
 from earwitness.intake import Intake
+from earwitness.intake.uploads import Uploads
+from earwitness.intake.uploads_s3 import S3Uploads
 from earwitness.server import app, listen, log, workers
 from earwitness.server.exchange import Exchange, default_limits
 from earwitness.server.gate.keys import Keys
@@ -29,15 +36,22 @@ def options_of(chosen: dict[str, Any]) -> ServerOptions:
     return ServerOptions(**{name: value for name, value in chosen.items() if name in ServerOptions.__slots__})
 
 
-def serve(sock: socket.socket, chosen: dict[str, Any]) -> None:
-    """One worker, until it is told to end."""
+def serve(sock: socket.socket, chosen: dict[str, Any], ready: str) -> None:
+    """One process, until it is told to end; it prints `ready` when it serves."""
     options = options_of(chosen)
     folder = Path(chosen["folder"])
     log.configure("info", False)
-    captioner = Captioner(Intake(folder=folder), Echo(pause_s=chosen.get("pause_s", 0.0)), Words())
+    uploads: Uploads | None = None
+    if options.uploads_store:
+        scratch = folder / f"scratch-{os.getpid()}"
+        uploads = S3Uploads(options.uploads_store, options.uploads_endpoint, scratch)
+    books = Ledger(LedgerOptions(chosen["ledger"])) if "ledger" in chosen else None
+    intake = Intake(folder=folder, uploads=uploads)
+    captioner = Captioner(intake, Echo(pause_s=chosen.get("pause_s", 0.0)), Words())
     quota = Quota(default_limits(options), options.redis_url, lease_s=options.lease_s)
-    exchange = Exchange(captioner, Keys(folder / "keys.json"), options, quota=quota)
-    listen.run(app.build(exchange), exchange, sock, lambda: print("ready echo", flush=True))
+    keys = Keys(folder / "keys.json")
+    exchange = Exchange(captioner, keys, options, uploads, books, quota=quota)
+    listen.run(app.build(exchange), exchange, sock, lambda: print(ready, flush=True))
 
 
 def worker() -> None:
@@ -50,7 +64,7 @@ def worker() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
-    serve(socket.socket(fileno=int(sys.argv[2])), chosen)
+    serve(socket.socket(fileno=int(sys.argv[2])), chosen, "ready echo")
 
 
 def main() -> None:
@@ -64,5 +78,12 @@ def main() -> None:
     workers.supervise(command, text, sock, chosen["count"], lambda _: print(port, flush=True), False)
 
 
+def alone() -> None:
+    """One process without a supervisor."""
+    chosen = json.loads(Path(sys.argv[2]).read_text())
+    sock = listen.bind(options_of(chosen))
+    serve(sock, chosen, str(sock.getsockname()[1]))
+
+
 if __name__ == "__main__":
-    worker() if sys.argv[1] == "worker" else main()
+    {"worker": worker, "alone": alone}.get(sys.argv[1], main)()

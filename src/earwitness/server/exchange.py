@@ -230,6 +230,7 @@ class Exchange:
         call = record.call
         flags, cut = ((), ()) if call is None else (call.flags(), call.cut())
         self.metrics.call(ask.protocol, record.outcome, flags, cut)
+        self.metrics.cost.inc(record.price_nano / 1e9)
 
     async def _spent(self, key: str) -> Decimal:
         return Decimal((await self.books.spent(key)).price_nano).scaleb(-9)
