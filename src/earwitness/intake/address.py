@@ -100,7 +100,7 @@ def read(text: str) -> Address:
     try:
         url = URL(quote(text, safe=_ASCII), encoded=True)
         scheme, host, port = url.scheme, URL(text.partition("?")[0].partition("#")[0]).host, url.port
-    except (ValueError, UnicodeError) as error:
+    except (ValueError, LookupError) as error:  # yarl looks past the end of `http://[::1]@`
         raise _invalid("it cannot be read") from error
     if scheme not in ("http", "https"):
         raise _invalid("only http and https addresses are fetched")

@@ -48,6 +48,9 @@ CALLS: dict[str, tuple[int, dict[str, int]]] = {
 }  # fmt: skip
 """Machine -> (its audit number, the system calls that a decoding child needs)."""
 
+OTHERWISE = 0x00050000 | errno.EPERM
+"""What becomes of every other call (SECCOMP_RET_ERRNO): it fails."""
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -78,11 +81,11 @@ def filterable() -> bool:
 def _filter(audit: int, calls: dict[str, int]) -> None:
     """Installs the filter: BPF that lets `calls` pass, fails others with EPERM and kills a foreign architecture."""
     load, equal, give = 0x20, 0x15, 0x06
-    kill, fail, allow = 0x80000000, 0x00050000 | errno.EPERM, 0x7FFF0000
+    kill, allow = 0x80000000, 0x7FFF0000
     numbers = sorted(calls.values())
     lines = [(load, 0, 0, 4), (equal, 1, 0, audit), (give, 0, 0, kill), (load, 0, 0, 0)]
     lines += [(equal, len(numbers) - at, 0, number) for at, number in enumerate(numbers)]
-    lines += [(give, 0, 0, fail), (give, 0, 0, allow)]
+    lines += [(give, 0, 0, OTHERWISE), (give, 0, 0, allow)]
     code = b"".join(struct.pack("=HBBI", *line) for line in lines)
     held = ctypes.create_string_buffer(code)
     program = struct.pack("HxxxxxxP", len(lines), ctypes.addressof(held))

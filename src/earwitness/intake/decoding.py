@@ -12,6 +12,7 @@ import io
 import os
 import pkgutil
 import struct
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ DECODERS = (
 PREFERRED = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 MIN_RATE, MAX_RATE, MAX_CHANNELS, MAX_VALUES = 1_000, 768_000, 64, 6_200_000
 LOUDEST_VALUE = 16.0
+PATIENCE_S = 5.0
 DECODER_ERRORS = 5_000
 """A file with more undecodable packets than this in a row is given up."""
 
@@ -50,13 +52,34 @@ class Refusal(Exception):
         self.found = found
 
 
+class Source(io.FileIO):
+    """The audio. Reading it costs no more than `PATIENCE_S` processor seconds, and twice as many again as seconds
+    of sound have come of it: a file of millions of empty parts, or of nothing that decodes, is given up."""
+
+    sound_s = 0.0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As ever; raises Refusal when the time is used up."""
+        self._judge()
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As ever; raises Refusal when the time is used up."""
+        self._judge()
+        return super().seek(offset, whence)
+
+    def _judge(self) -> None:
+        if time.process_time() > PATIENCE_S + 2 * self.sound_s:
+            raise Refusal("decode_failed", "it takes too much time for what there is to hear in it")
+
+
 class Decoding:
     """One job: reads `source`, gives its samples to `sink` (`convert.Listening` and its like), collects facts.
 
     `parts` holds the modules beside this one: measure, sniff, convert, lengths.
     """
 
-    def __init__(self, source: io.FileIO, sink: Any, limits: dict[str, Any], parts: SimpleNamespace) -> None:
+    def __init__(self, source: Source, sink: Any, limits: dict[str, Any], parts: SimpleNamespace) -> None:
         self.source = source
         self.sink = sink
         self.limits = limits
@@ -134,6 +157,13 @@ class Decoding:
         context.options = {"codec_whitelist": DECODERS}
         context.thread_count = 1
         return context
+
+    def _closed(self) -> Refusal:
+        """Why the decoder did not open."""
+        name = str(self.context.name)
+        if name in DECODERS.split(","):
+            return Refusal("decode_failed", f"its {name} track cannot be read")
+        return Refusal("unsupported", f"the codec {name} is off the list")
 
     def _bits(self, context: Any) -> int | None:
         codec = str(context.name)
@@ -214,7 +244,7 @@ class Decoding:
                 if isinstance(error, av.error.DecoderNotFoundError) or in_a_row > DECODER_ERRORS:
                     break
                 if self.frames == 0 and in_a_row == 1 and not self.context.is_open:
-                    raise Refusal("unsupported", f"the codec {self.context.name} is off the list") from error
+                    raise self._closed() from error
                 continue
             in_a_row = 0
             for frame in frames:
@@ -233,6 +263,7 @@ class Decoding:
             if self.floating:
                 x = self._finite(x)
             self.samples += x.shape[1]
+            self.source.sound_s = self.samples / rate
             values += x.size * 4
             if stop and self.samples >= stop:
                 raise Refusal("too_long", f"longer than {most} seconds")
@@ -268,13 +299,13 @@ def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> d
     """Decodes one audio as the job says; the result line as a dictionary, never an exception of FFmpeg."""
     try:
         with (
-            io.FileIO(fds[0], "rb", closefd=False) as source,
+            Source(fds[0], "rb", closefd=False) as source,
             io.FileIO(fds[1], "wb", closefd=False) as raw,
             io.BufferedWriter(raw, 1 << 18) as pcm,
         ):
             facts = Decoding(source, parts.convert.Listening(pcm, parts.measure), job, parts).run()
         profile = facts.pop("profile")
-        with open(fds[2], "wb", closefd=False) as out:
+        with io.FileIO(fds[2], "wb", closefd=False) as raw, io.BufferedWriter(raw) as out:
             for name in PROFILE:
                 out.write(profile[name].tobytes())
     except Refusal as refusal:

@@ -173,7 +173,7 @@ class Fetcher:
                 raise ValueError(location)
             text = str(address.url.join(URL(location, encoded=True)))
             return read(text)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise Unreachable("The server redirects to no valid address.", status=response.status) from error
         except BadRequest as error:
             raise Forbidden("The address may not be fetched.") from error
