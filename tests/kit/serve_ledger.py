@@ -3,8 +3,8 @@
 An order is a line of JSON on standard input, the answer a line of JSON on standard output: `pid` and `port`, or what
 went wrong (`error`). The engine is the echo, the clip is given: nothing but server and ledger is at work.
 
-Order: `ledger` (fields of LedgerOptions), `echo` (fields of Echo), `server` (fields of ServerOptions), `files` and
-`file_bytes` (limits of the process; 0: none), `die`: where in the completion of a request the process kills itself,
+Order: `ledger` (fields of LedgerOptions), `echo` (fields of Echo), `server` (fields of ServerOptions), `files` (most
+open ones), `level` (of the log), `countdown` and `die`: where in the completion of a request the process kills itself,
 `before` the work is handed to the writer, `inside` the transaction, `after` the commit.
 """
 
@@ -79,9 +79,8 @@ class Mortal(Ledger):
 
 def serve(order: dict[str, Any], answer: int) -> None:
     """Runs one server as ordered; never returns to the template."""
-    for what, limit in ((resource.RLIMIT_NOFILE, "files"), (resource.RLIMIT_FSIZE, "file_bytes")):
-        if order.get(limit):
-            resource.setrlimit(what, (order[limit], resource.RLIM_INFINITY if limit == "file_bytes" else order[limit]))
+    if order.get("files"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order["files"], order["files"]))
     log.configure(order.get("level", "error"), False)
     options = ServerOptions(**{"port": 0, "keep_alive_s": 0.2, **order.get("server", {})})
     told: dict[str, Any]

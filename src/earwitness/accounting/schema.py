@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
-from contextlib import AbstractContextManager, nullcontext
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +14,6 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from filelock import FileLock
 from sqlalchemy import Connection, Engine, inspect, text
 from sqlalchemy.engine import URL
 
@@ -80,9 +82,17 @@ def bring_up(engine: Engine, url: URL) -> None:
             command.upgrade(config, "head")
 
 
-def _alone(url: URL) -> AbstractContextManager[object]:
+@contextmanager
+def _alone(url: URL) -> Iterator[None]:
+    """Only one process of this machine is in here with a SQLite ledger; PostgreSQL has a lock of its own for that."""
     if url.get_backend_name() != "sqlite":
-        return nullcontext()
-    path = Path(str(url.database))
+        yield
+        return
+    path = Path(f"{url.database}.lock")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return FileLock(f"{path}.lock", timeout=30)
+    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
