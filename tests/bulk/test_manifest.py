@@ -71,12 +71,12 @@ def test_tars_by_a_numbered_pattern(tmp_path: Path) -> None:
 
 def test_all_bad_lines_are_reported_at_once_with_their_numbers(tmp_path: Path) -> None:
     (tmp_path / "c.jsonl").write_text(
-        '{"path": "a.wav"}\n{"path": ""}\nnot json\n[1]\n{"file": "b.wav", "path": "a.wav"}\n'
+        '{"path": "a.wav", "key": "k"}\n{"path": "", "key": "m"}\nnot json\n[1]\n{"path": "b.wav", "key": "k"}\n'
     )
     with pytest.raises(BadRequest) as caught:
-        read(str(tmp_path / "c.jsonl"))
+        read(str(tmp_path / "c.jsonl"), Columns("path", "key"))
     told = caught.value.message
-    for line in ("line 2: path is empty", "line 3: not JSON", "line 4: not an object", "the id 'a.wav' stands for"):
+    for line in ("line 2: path is empty", "line 3: not JSON", "line 4: not an object", "line 5: the id 'k'"):
         assert line in told
 
 

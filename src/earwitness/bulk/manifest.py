@@ -11,10 +11,9 @@ import glob
 import json
 import re
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from earwitness.errors import BadRequest
 
@@ -33,6 +32,7 @@ class Item:
     """One clip: `id` is its name in the output, `source` what it was called, `path` a local file or tar.
 
     `start` and `size` are the place of a member inside the tar `path`, in bytes. Without `path`, `source` is an URL.
+    `where` is the line that named it, for messages.
     """
 
     id: str
@@ -40,6 +40,17 @@ class Item:
     path: Path | None = None
     start: int | None = None
     size: int | None = None
+    where: str = field(default="", compare=False)
+
+    def dump(self) -> str:
+        """As a line of text, for another machine; `load` reads it."""
+        return json.dumps(asdict(self) | {"path": None if self.path is None else str(self.path)})
+
+
+def load(text: str) -> Item:
+    """The Item of a `dump`."""
+    values = json.loads(text)
+    return Item(**values | {"path": None if values["path"] is None else Path(values["path"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,26 +61,32 @@ class Columns:
     id: str | None = None
 
 
-def read(source: str, columns: Columns | None = None) -> list[Item]:
-    """All clips that `source` names.
+def read(source: str, columns: Columns | None = None, told: Callable[[str], None] = lambda _: None) -> list[Item]:
+    """All clips that `source` names, each once; `told` learns of those that are named again.
 
     Raises:
         BadRequest: nothing there, bad lines, unknown columns, or ids that stand for two different clips.
     """
     items: list[Item] = []
     problems: list[str] = []
-    for found in _named(source):
-        for item in _read(found, columns or Columns()):
+    named = _named(source)
+    for found in named:
+        for item in _read(found, columns or Columns(), alone=len(named) == 1):
             if isinstance(item, Item):
                 items.append(item)
             else:
                 problems.append(item)
-    problems += _doubles(items)
+    items, again, wrong = _once(items)
+    problems += wrong
     if problems:
         more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
         raise BadRequest("\n".join([*problems[:_SHOWN], *more]), code="input_missing", problems=len(problems))
     if not items:
         raise BadRequest(f"{source} names no audio.", code="input_missing")
+    for line in again[:_SHOWN]:
+        told(line)
+    if len(again) > _SHOWN:
+        told(f"... and {len(again) - _SHOWN} more that are named again")
     return items
 
 
@@ -93,7 +110,7 @@ def _braces(pattern: str) -> list[str]:
     return [name for n in numbers for name in _braces(pattern[: match.start()] + n + pattern[match.end() :])]
 
 
-def _read(path: Path, columns: Columns) -> Iterator[Item | str]:
+def _read(path: Path, columns: Columns, alone: bool) -> Iterator[Item | str]:
     kinds = {
         ".txt": _lines,
         ".lst": _lines,
@@ -105,22 +122,23 @@ def _read(path: Path, columns: Columns) -> Iterator[Item | str]:
     }
     try:
         if path.is_dir():
-            yield from _folder(path)
+            yield from _folder(path, "" if alone else f"{path}/")
         elif path.suffix == ".tar":
             yield from _tar(path)
         elif path.suffix.lower() in kinds:
             yield from kinds[path.suffix.lower()](path, columns)
         else:
-            yield Item(str(path), str(path), path)
-    except (OSError, UnicodeDecodeError, tarfile.TarError, csv.Error) as error:
+            yield Item(str(path), str(path), path, where=str(path))
+    except (OSError, tarfile.TarError) as error:
         yield f"{path} cannot be read: {error}"
 
 
-def _folder(folder: Path) -> Iterator[Item]:
+def _folder(folder: Path, within: str) -> Iterator[Item]:
+    """What lies in a folder; where it is one of several, its clips are called by it too."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         if path.suffix.lower() in SUFFIXES and path.is_file() and not any(p.startswith(".") for p in name.parts):
-            yield Item(name.as_posix(), str(path), path)
+            yield Item(within + name.as_posix(), str(path), path, where=str(path))
 
 
 def _tar(path: Path) -> Iterator[Item]:
@@ -129,42 +147,70 @@ def _tar(path: Path) -> Iterator[Item]:
         for member in archive:
             if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
                 name = f"{path.name}/{member.name.removeprefix('./')}"
-                yield Item(name, name, path, member.offset_data, member.size)
+                yield Item(name, name, path, member.offset_data, member.size, where=f"{path} member {member.name}")
 
 
-def _lines(path: Path, _: Columns) -> Iterator[Item]:
-    for line in path.read_text(encoding="utf-8-sig").splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield _item(line.strip(), None, path.parent)
+def _text(path: Path) -> Iterator[tuple[str, str | None]]:
+    """(where, the line, None if it is no UTF-8) for each line, its end kept."""
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                yield f"{path} line {number}", raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError:
+                yield f"{path} line {number}", None
+
+
+def _lines(path: Path, _: Columns) -> Iterator[Item | str]:
+    for where, line in _text(path):
+        if line is None:
+            yield f"{where}: not UTF-8"
+        elif line.strip() and not line.startswith("#"):
+            yield _item(line.strip(), None, path.parent, where)
 
 
 def _table(path: Path, columns: Columns) -> Iterator[Item | str]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        table = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
-        column, problem = _column(table.fieldnames or (), columns, str(path))
+    unreadable: list[str] = []
+
+    def text() -> Iterator[str]:
+        for where, line in _text(path):
+            if line is None:
+                unreadable.append(f"{where}: not UTF-8")
+                return
+            yield line
+
+    table = csv.DictReader(text(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",", strict=True)
+    try:
+        column, problem = _column(table.fieldnames or (), columns, f"{path} line 1")
         if problem:
             yield problem
             return
         for row in table:
-            yield _row(row, column, columns.id, f"{path} line {table.line_num}", path.parent)
+            where = f"{path} line {table.line_num}"
+            # More values than columns stand under None.
+            yield (
+                f"{where}: more values than columns"
+                if None in row
+                else _row(row, column, columns.id, where, path.parent)
+            )
+    except csv.Error as error:
+        yield f"{path} line {table.line_num}: {error}"
+    yield from unreadable
 
 
 def _objects(path: Path, columns: Columns) -> Iterator[Item | str]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, 1):
-            where = f"{path} line {number}"
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                yield f"{where}: not JSON ({error})"
-                continue
-            if not isinstance(row, dict):
-                yield f"{where}: not an object"
-                continue
-            column, problem = _column(row, columns, where)
-            yield problem or _row(row, column, columns.id, where, path.parent)
+    for where, line in _text(path):
+        if line is not None and not line.strip():
+            continue
+        try:
+            row = json.loads(line or "")
+        except (ValueError, RecursionError) as error:
+            yield f"{where}: not JSON ({error})" if line else f"{where}: not UTF-8"
+            continue
+        if not isinstance(row, dict):
+            yield f"{where}: not an object"
+            continue
+        column, problem = _column(row, columns, where)
+        yield problem or _row(row, column, columns.id, where, path.parent)
 
 
 def _parquet(path: Path, columns: Columns) -> Iterator[Item | str]:
@@ -206,21 +252,31 @@ def _row(row: Mapping[str, object], column: str, named: str | None, where: str, 
         return f"{where}: {column} is empty"
     if named and name in (None, ""):
         return f"{where}: {named} is empty"
-    return _item(value.strip(), None if name is None else str(name), base)
+    return _item(value.strip(), None if name is None else str(name), base, where)
 
 
-def _item(value: str, name: str | None, base: Path) -> Item:
+def _item(value: str, name: str | None, base: Path, where: str) -> Item | str:
     """Paths in a list are meant from the folder of the list."""
-    if urlsplit(value).scheme in ("http", "https"):
-        return Item(name or value, value)
-    return Item(name or value, value, base / value)
+    scheme, address, _ = value.partition("://")
+    if address and scheme.isalnum():
+        if scheme.lower() not in ("http", "https"):
+            return f"{where}: {scheme}:// is not fetched; http(s) addresses and paths are"
+        return Item(name or value, value, where=where)
+    if "\0" in value:
+        return f"{where}: a zero byte in the path"
+    return Item(name or value, value, base / value, where=where)
 
 
-def _doubles(items: Iterable[Item]) -> list[str]:
+def _once(items: Iterable[Item]) -> tuple[list[Item], list[str], list[str]]:
+    """(each clip once, what to tell of those named again, ids that stand for two clips)."""
     seen: dict[str, Item] = {}
-    doubles = []
+    again, wrong = [], []
     for item in items:
         other = seen.setdefault(item.id, item)
-        if other is not item:
-            doubles.append(f"the id {item.id!r} stands for {other.source} and for {item.source}")
-    return doubles
+        if other is item:
+            continue
+        if (other.path, other.start) == (item.path, item.start):
+            again.append(f"{item.where}: {item.id!r} again, first at {other.where}; it is heard once")
+        else:
+            wrong.append(f"{item.where}: the id {item.id!r} stands for another clip at {other.where}")
+    return list(seen.values()), again, wrong

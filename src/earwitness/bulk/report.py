@@ -6,9 +6,10 @@ it, never markup.
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,23 @@ from earwitness.bulk.sinks import Row, rows
 
 _LENGTHS = (1, 2, 5, 10, 30, 60, 300, 1800)
 _MOST = 12
+LISTED = 20_000
+"""Clips in the table; a browser holds that many (about 30 MB of page), and a million it does not."""
 _DOUBT = {"sure": 0.0, "likely": 0.5, "possible": 1.0}
 
 
-def page(out: Path) -> str:
-    """The page as HTML."""
-    shown, counts = [], _Counts()
-    for row in rows(out):
-        counts.add(row)
-        shown.append(_shown(row))
-    shown.sort(key=lambda r: (-r["doubt"], r["id"]))
-    data = json.dumps({"rows": shown, "counts": counts.tables()}, ensure_ascii=False, allow_nan=False)
+def page(out: Path, listed: int = LISTED) -> str:
+    """The page as HTML: all clips in the distributions, the `listed` least certain in the table."""
+    counts = _Counts()
+
+    def told() -> Iterator[dict[str, Any]]:
+        for row in rows(out):
+            counts.add(row)
+            yield _shown(row)
+
+    shown = heapq.nsmallest(listed, told(), key=lambda r: (-r["doubt"], r["id"]))
+    whole = {"rows": shown, "counts": counts.tables(), "clips": counts.clips, "seconds": round(counts.seconds, 1)}
+    data = json.dumps(whole, ensure_ascii=False, allow_nan=False)
     template = files("earwitness.bulk").joinpath("report.html").read_text(encoding="utf-8")
     # Inside a script element only "<" can end the data.
     return template.replace("{{data}}", data.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
@@ -68,8 +75,12 @@ class _Counts:
         self._sounds: Counter[str] = Counter()
         self._flags: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
+        self.clips = 0
+        self.seconds = 0.0
 
     def add(self, row: Row) -> None:
+        self.clips += 1
+        self.seconds += row.get("seconds") or 0.0
         if row.get("error"):
             self._errors[row["error"]["code"]] += 1
         if row.get("seconds") is not None:

@@ -2,6 +2,8 @@
 
 A thread a worker hands it clips, two at a time (one is decoded while the other is heard), and takes its rows. A worker
 that dies is started again; the clips that it had are tried once more, and are failed rows if it dies of them again.
+What is wrong with the machine or the server, such as a full disk, is no clip's fault: the clip waits and is tried
+again, and the run ends, to be gone on with, if that does not help.
 Clips of the same bytes are heard once: the first is handed out, the others wait for its row.
 """
 
@@ -18,13 +20,14 @@ from multiprocessing.process import BaseProcess
 
 from earwitness.bulk import work
 from earwitness.bulk.manifest import Item
-from earwitness.bulk.plan import sha256, stamp
+from earwitness.bulk.plan import sha256
 from earwitness.bulk.sinks import Row, Sink
-from earwitness.bulk.work import Crew
-from earwitness.errors import EarwitnessError, Failed, NotReady
-from earwitness.render.record import record
+from earwitness.bulk.work import Crew, copied, died
+from earwitness.errors import EarwitnessError, NotReady
 
 _TRIES = 2
+PATIENCE = (2.0, 10.0, 60.0)
+"""Seconds that a clip waits when this machine or its server was not ready for it, before each further try."""
 
 
 @dataclass(slots=True)
@@ -32,6 +35,7 @@ class _Job:
     item: Item
     sha256: str | None
     tries: int = 0
+    waits: int = 0
 
 
 @dataclass(slots=True)
@@ -117,7 +121,7 @@ class Run:
                 waiting = []
         self._rows.put((job, row))
         for item in waiting:
-            self._rows.put((_Job(item, None), _copied(row, item)))
+            self._rows.put((_Job(item, None), copied(row, item)))
 
     def _next(self) -> _Job | None:
         """The next clip to hear; clips whose bytes were heard before become rows on the way."""
@@ -139,7 +143,7 @@ class Run:
                 if row is None:
                     self._hearing[job.sha256] = _Hearing()
                     return job
-            self._rows.put((_Job(item, None), _copied(row, item)))
+            self._rows.put((_Job(item, None), copied(row, item)))
         return None
 
     def _attend(self) -> None:
@@ -165,13 +169,26 @@ class Run:
                 if not flying:
                     break
                 row = worker.pipe.recv()
-                self._deliver(flying.pop(row["id"]), row)
+                job = flying.pop(row["id"])
+                if (row.get("error") or {}).get("code") == NotReady.code:
+                    self._wait(job, row["error"]["message"])
+                else:
+                    self._deliver(job, row)
         except (EOFError, OSError):
             worker.join()
             self._mourn(flying.values())
             return not self._stop.is_set()
         worker.close()
         return False
+
+    def _wait(self, job: _Job, why: str) -> None:
+        """Puts a clip back that nobody was ready for; its worker waits. Raises NotReady at last."""
+        if job.waits >= len(PATIENCE):
+            raise NotReady(f"{why} What was done is kept: run the same command again.")
+        self._stop.wait(PATIENCE[job.waits])
+        job.waits += 1
+        with self._lock:
+            self._todo.append(job)
 
     def _mourn(self, jobs: Iterable[_Job]) -> None:
         for job in jobs:
@@ -180,7 +197,7 @@ class Run:
                 with self._lock:
                     self._todo.append(job)
             elif job.tries >= _TRIES:
-                self._deliver(job, _died(job.item, self._crew.model))
+                self._deliver(job, died(job.item, self._crew.model))
 
 
 class _Worker:
@@ -209,15 +226,3 @@ class _Worker:
     def join(self) -> None:
         self.pipe.close()
         self.process.join()
-
-
-def _copied(row: Row, item: Item) -> Row:
-    before = stamp(item)
-    return {**row, "id": item.id, "source": item.source, "stamp": list(before) if before else None}
-
-
-def _died(item: Item, model: str) -> Row:
-    before = stamp(item)
-    error = Failed("The worker process ended while it heard this clip, twice.")
-    head: Row = {"id": item.id, "source": item.source, "sha256": sha256(item), "seconds": None}
-    return {**head, "stamp": list(before) if before else None, **record(item.source, model, error)}

@@ -14,22 +14,18 @@ from typing import Any
 
 from earwitness import assemble
 from earwitness.bulk.manifest import Item
-from earwitness.bulk.plan import stamp
+from earwitness.bulk.plan import sha256, stamp
 from earwitness.bulk.sinks import Row
 from earwitness.caption import Caption, Options, fold
 from earwitness.captioner import Captioner
 from earwitness.clip import SourceFacts
 from earwitness.errors import EarwitnessError, Failed, Unreachable
 from earwitness.render.record import record
-from earwitness.render.subtitles import labels, srt, vtt
 from earwitness.source import PathSource, Source, UrlSource
 
 
 async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asyncio.Semaphore) -> Row:
-    """The row of one clip; what goes wrong with it is in the row. `turn` is held while it is heard.
-
-    `timeline` also writes SRT, WebVTT and Audacity labels beside a local file.
-    """
+    """The row of one clip; what goes wrong with it is in the row. `turn` is held while it is heard."""
     before = stamp(item)
     facts: SourceFacts | None = None
     result: Caption | EarwitnessError
@@ -40,8 +36,6 @@ async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asynci
                 facts = clip.facts
                 async with turn, aclosing(captioner.listen(clip, Options(windows=crew.windows))) as events:
                     result = await fold(events)
-        if crew.timeline and item.path is not None and item.start is None:
-            _write_timelines(item.path, result)
     except EarwitnessError as error:
         result = error
     except OSError as error:
@@ -54,6 +48,20 @@ async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asynci
         "stamp": list(before) if before else None,
     }
     return {**head, **record(item.source, crew.model, result)}
+
+
+def copied(row: Row, item: Item) -> Row:
+    """The row of a clip that has the bytes of another."""
+    before = stamp(item)
+    return {**row, "id": item.id, "source": item.source, "stamp": list(before) if before else None}
+
+
+def died(item: Item, model: str) -> Row:
+    """The row of a clip whose worker died of it, twice."""
+    before = stamp(item)
+    error = Failed("The worker process ended while it heard this clip, twice.")
+    head: Row = {"id": item.id, "source": item.source, "sha256": sha256(item), "seconds": None}
+    return {**head, "stamp": list(before) if before else None, **record(item.source, model, error)}
 
 
 def _source(item: Item, folder: Path) -> Source:
@@ -71,14 +79,6 @@ def _source(item: Item, folder: Path) -> Source:
     return PathSource(target)
 
 
-def _write_timelines(path: Path, caption: Caption) -> None:
-    for suffix, text in ((".srt", srt(caption)), (".vtt", vtt(caption)), (".labels.txt", labels(caption))):
-        target = path.with_name(path.name + suffix)
-        fresh = target.with_name(f".{target.name}.part")
-        fresh.write_text(text, encoding="utf-8")
-        fresh.replace(target)
-
-
 Maker = Callable[[Mapping[str, Any]], Captioner]
 """Makes a worker's Captioner from settings; a function of a module, since it is called in another process."""
 
@@ -87,14 +87,13 @@ Maker = Callable[[Mapping[str, Any]], Captioner]
 class Crew:
     """How the work is done: worker processes, clips heard at once in each, settings of each, and the model's name.
 
-    `windows`: a model engine hears long clips window by window. `timeline`: files with times beside each local clip.
+    `windows`: a model engine hears long clips window by window.
     """
 
     workers: int
     heard_at_once: int = 1
     flags: Mapping[str, Any] = field(default_factory=dict)
     model: str = "qwen3-omni-30b-a3b-captioner"
-    timeline: bool = False
     windows: bool = True
     make: Maker = assemble.from_flags
 

@@ -12,7 +12,7 @@ from earwitness.cli.terminal import one_line
 
 if TYPE_CHECKING:
     from earwitness.bulk.manifest import Item
-    from earwitness.bulk.sinks import Row
+    from earwitness.bulk.sinks import Row, Sink
     from earwitness.bulk.work import Crew
     from earwitness.settings import Settings
 
@@ -34,6 +34,7 @@ Examples:
   earwitness bulk 'shards/{000..031}.tar' out/ --shard 0/4
   earwitness bulk recordings/ captions.jsonl --retry failed,timed_out
   earwitness bulk recordings/ captions.jsonl --dry-run
+  earwitness bulk 'shards/{000..999}.tar' out/ --ray ray://head:10001
   earwitness bulk report captions.jsonl > report.html
 
 \b
@@ -65,7 +66,9 @@ def shard(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N clips.")
 @click.option("--shuffle", type=int, metavar="SEED", help="In a random order, the same for the same seed.")
 @click.option("--shard", callback=shard, metavar="I/N", help="Only part I of N, by the clip's name.")
+@click.option("--ray", metavar="ADDRESS|local", help="Work on a Ray cluster; --workers is then the number of actors.")
 @click.option("--timeline", is_flag=True, help="Also write SRT, WebVTT and Audacity labels beside each local file.")
+@click.option("--timeline-in", type=click.Path(path_type=Path), metavar="FOLDER", help="The same, all in FOLDER.")
 @click.option("--dry-run", is_flag=True, help=f"Write nothing; count, and estimate from a sample of {SAMPLE}.")
 @click.option("--max-minutes", type=click.FloatRange(min=0), metavar="N", help="Longest audio; 0 for none. [40]")
 @click.option("--offline", is_flag=True, help="Fetch no models.")
@@ -79,19 +82,19 @@ def command(source: str, out: Path, **flags: Any) -> int:
         return _report(out)
     given = _settings(flags)
     chosen = settings.load(given)
-    items = manifest.read(source, manifest.Columns(flags["column"], flags["id_column"]))
+    items = manifest.read(source, manifest.Columns(flags["column"], flags["id_column"]), _note)
     items = plan.chosen(items, flags["shuffle"], flags["shard"], flags["limit"])
     crew = _crew(chosen, given, flags)
     if flags["dry_run"]:
         return _estimate(items, out, crew, _rules(flags), priced=chosen.engine == "upstream")
-    sink = sinks.sink(out)
+    sink = _timed(sinks.sink(out), items, out, flags)
     standing: set[str] = set()
     sink.open(_keeping(items, standing, _rules(flags)))
     try:
         todo = plan.remaining(items, standing)
         if not flags["quiet"]:
             click.echo(f"{len(items):,} clips, {len(items) - len(todo):,} done before, {len(todo):,} to do.", err=True)
-        tally, interrupted = _run(todo, crew, sink, flags["quiet"])
+        tally, interrupted = _run(todo, crew, sink, flags["quiet"], flags["ray"])
     finally:
         sink.close()
     if not flags["quiet"]:
@@ -120,16 +123,25 @@ def _rules(flags: dict[str, Any]) -> Any:
 def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Crew:
     """`scene`: a process a core, as far as memory goes. `upstream`: one process, many requests. `qwen`: one of one."""
     from earwitness.bulk.work import Crew
-    from earwitness.cli.checks import MEMORY_FLOOR, usable_cores, usable_memory
+    from earwitness.cli.checks import MEMORY_FLOOR, usable_cores
+    from earwitness.engines.model_memory import usable_memory
 
     workers, at_once = 1, 1
     if chosen.engine == "scene":
         workers = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
     elif chosen.engine == "upstream":
         at_once = flags["concurrency"] or CONCURRENCY
-    return Crew(
-        flags["workers"] or workers, at_once, given, chosen.model, flags["timeline"], windows=not flags["single_pass"]
-    )
+    return Crew(flags["workers"] or workers, at_once, given, chosen.model, windows=not flags["single_pass"])
+
+
+def _timed(sink: Sink, items: list[Item], out: Path, flags: dict[str, Any]) -> Sink:
+    """The sink, which also writes files with times if they are wanted."""
+    if not (flags["timeline"] or flags["timeline_in"]):
+        return sink
+    from earwitness.bulk.timelines import Timed
+
+    folder = flags["timeline_in"] or out.with_name(f"{out.stem if out.suffix else out.name}.timelines")
+    return Timed(sink, items, folder, everything=flags["timeline_in"] is not None)
 
 
 def _keeping(items: list[Item], standing: set[str], rules: Any) -> Any:
@@ -151,9 +163,11 @@ def _keeping(items: list[Item], standing: set[str], rules: Any) -> Any:
     return keep
 
 
-def _run(todo: list[Item], crew: Crew, sink: Any, quiet: bool) -> tuple[Tally, bool]:
-    from earwitness.bulk.run import Run
+def _note(line: str) -> None:
+    click.echo(f"earwitness: {one_line(line)}", err=True)
 
+
+def _run(todo: list[Item], crew: Crew, sink: Any, quiet: bool, cluster: str | None = None) -> tuple[Tally, bool]:
     tally = Tally()
     if not todo:
         return tally, False
@@ -163,10 +177,23 @@ def _run(todo: list[Item], crew: Crew, sink: Any, quiet: bool) -> tuple[Tally, b
             tally.add(row)
             step()
 
-        run = Run(crew, sink, told)
+        run = _runner(crew, sink, told, cluster)
         with interruptible(run) as pressed:
             run.run(todo)
     return tally, pressed.is_set()
+
+
+def _runner(crew: Crew, sink: Any, told: Any, cluster: str | None) -> Any:
+    """Our own worker processes, or those of a Ray cluster."""
+    if cluster is None:
+        from earwitness.bulk.run import Run
+
+        return Run(crew, sink, told)
+    try:
+        from earwitness.bulk import ray
+    except ImportError:
+        raise click.UsageError("--ray needs Ray: pip install 'earwitness[ray]'") from None
+    return ray.Run(crew, sink, cluster, told)
 
 
 def _sum_up(tally: Tally, out: Path) -> None:
@@ -192,13 +219,26 @@ def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any, priced: bool
     tally, interrupted = _run(sample, crew, sinks.Nowhere(), quiet=False)
     good = max(tally.rows, 1)
     hours = tally.seconds / good * len(todo) / 3600
-    took = f"{_duration(tally.spent / good * len(todo))} with {crew.workers} workers"
-    click.echo(f"From {tally.rows} of them: about {hours:.1f} h of audio, {took}.")
+    click.echo(f"From {tally.rows} of them: about {hours:.1f} h of audio, {_took(tally, len(todo), crew)}.")
     if priced:
         click.echo(_cost(tally, len(todo) / good))
     for code, count in tally.errors.most_common():
         click.echo(f"  {count} of the sample failed: {one_line(code)}")
     return INTERRUPTED if interrupted else DONE
+
+
+def _took(tally: Tally, clips: int, crew: Crew) -> str:
+    """The time that all clips take at the sample's pace. A sample smaller than the requests in flight shows less."""
+    if not tally.pace:
+        return "a time that one clip does not tell"
+    if crew.heard_at_once == 1:
+        return f"{_duration(clips / tally.pace)} with {crew.workers} workers"
+    together = min(tally.rows, crew.heard_at_once)
+    told = f"{_duration(clips / tally.pace)} with {together} requests in flight"
+    if crew.heard_at_once > together:
+        best = clips / tally.pace * together / crew.heard_at_once
+        told += f" ({_duration(best)} with {crew.heard_at_once}, if the server takes them as fast)"
+    return told
 
 
 def _duration(seconds: float) -> str:

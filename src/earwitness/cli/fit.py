@@ -129,7 +129,7 @@ def _fit(path: Path, out: Path, size: int, limits: Limits) -> tuple[str, bool]:
 
 def _facts(facts: Facts) -> str:
     minutes, seconds = divmod(round(facts.seconds), 60)
-    shape = f"{facts.codec}, {facts.sample_rate} Hz, {_channels(facts.channels)}"
+    shape = f"{facts.codec.removesuffix('float')}, {facts.sample_rate} Hz, {_channels(facts.channels)}"
     return f"{minutes}:{seconds:02d} min, {shape}, {_mb(facts.size_bytes)}"
 
 

@@ -28,8 +28,10 @@ class Tally:
     completion_tokens: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
+    first: float = 0.0
 
     def add(self, row: Row) -> None:
+        self.first = self.first or time.monotonic()
         self.rows += 1
         self.seconds += row.get("seconds") or 0.0
         usage = row.get("usage") or {}
@@ -42,6 +44,11 @@ class Tally:
     def spent(self) -> float:
         """Seconds since the run began."""
         return max(time.monotonic() - self.began, 1e-3)
+
+    @property
+    def pace(self) -> float:
+        """Rows a second from the first row on, that is, without loading the models; 0.0 if that cannot be said."""
+        return (self.rows - 1) / max(time.monotonic() - self.first, 1e-3) if self.rows > 1 else 0.0
 
 
 @contextmanager

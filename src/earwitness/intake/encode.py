@@ -26,6 +26,8 @@ from earwitness.intake.spool import spool_failed
 ATTEMPTS = 4
 LESS = 0.92
 """By how much the bit rate is lowered where a file came out above its size."""
+PATIENCE = 4
+"""How many times the time of a decoding that is to be heard a file may take here: nobody else waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +201,10 @@ def _run(path: Path, out: Path | None, order: dict[str, Any], limits: Limits) ->
             "max_seconds": limits.max_seconds or 0,
             "decoded_bytes": limits.decoded_bytes,
             "memory": limits.decode_memory,
-            "cpu_s": limits.decode_cpu_s,
+            "cpu_s": PATIENCE * limits.decode_cpu_s,
             "file_bytes": 1 << 16,
         }
-        return _answer(_child(job | order, fds, limits.decode_s), os.pread(fds[1], MAX_LINE + 1, 0), limits)
+        return _answer(_child(job | order, fds, PATIENCE * limits.decode_s), os.pread(fds[1], MAX_LINE + 1, 0), limits)
     except OSError as error:
         if out is not None and len(fds) < 3:
             raise Failed(f"{out.parent} cannot be written ({error.strerror}).") from error

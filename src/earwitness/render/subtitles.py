@@ -5,11 +5,20 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from earwitness.caption import Caption, Note
+from earwitness.caption import Note
 
 LEAST_S = 0.5
 """A cue shorter than this is shown for this long, so that it can be read; labels keep the measured times."""
+
+
+class Noted(Protocol):
+    """A Caption, or what is left of one."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ def cues(notes: Iterable[Note]) -> tuple[Cue, ...]:
     return tuple(sorted(found, key=lambda c: (c.start, c.end, c.text)))
 
 
-def srt(caption: Caption) -> str:
+def srt(caption: Noted) -> str:
     """SubRip: numbered cues, comma before the milliseconds."""
     blocks = [
         f"{number}\n{_clock(c.start, ',')} --> {_clock(max(c.end, c.start + LEAST_S), ',')}\n{c.text}\n"
@@ -45,7 +54,7 @@ def srt(caption: Caption) -> str:
     return "\n".join(blocks)
 
 
-def vtt(caption: Caption) -> str:
+def vtt(caption: Noted) -> str:
     """WebVTT: `&`, `<` and `>` are escaped, so that no cue can open a tag or close itself."""
     blocks = [
         f"{_clock(c.start, '.')} --> {_clock(max(c.end, c.start + LEAST_S), '.')}\n{html.escape(c.text, quote=False)}\n"
@@ -54,7 +63,7 @@ def vtt(caption: Caption) -> str:
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def labels(caption: Caption) -> str:
+def labels(caption: Noted) -> str:
     """Audacity's label track: start, end, text, between tabs."""
     return "".join(f"{c.start:.3f}\t{c.end:.3f}\t{c.text}\n" for c in cues(caption.notes))
 
