@@ -79,6 +79,8 @@ STRUCTS = {
     "OpenAIUsage": openai.Usage,
     "Model": openai.Model,
     "Models": openai.Models,
+    "Transcription": openai.VerboseTranscription,
+    "TranscriptionSegment": openai.Segment,
     "Generation": dashscope.Generation,
     "DashScopeUsage": dashscope.Usage,
     "DashScopeError": dashscope.Error,

@@ -32,6 +32,9 @@ COMMON = frozenset({"span", "score", "listener"})
 class SceneEngine:
     """Hears a clip part by part in one worker thread and tells each part before the next is heard."""
 
+    transcribes = True
+    """Its notes hold the words that were said, with their times."""
+
     def __init__(self, options: SceneOptions, store: Store, ears: Ears | None = None) -> None:
         """`ears`: listeners that are loaded already, in place of the usual ones."""
         self._options = options

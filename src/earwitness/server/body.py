@@ -53,27 +53,47 @@ class Bodies:
             Cancelled: the client left.
         """
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            await self._refuse(headers, receive)
+            await self.refuse(headers, receive)
             raise BadRequest("Content-Type must be application/json.", code="content_type")
         room = _Room(self)
         try:
-            body = await self._read(headers, receive, room)
+            body = await self._read(headers, receive, room, self.limit)
             found = await parse(body, self._base64_limit)
             del body
             yield found
         finally:
             room.back()
 
-    async def _read(self, headers: Headers, receive: Receive, room: _Room) -> bytearray:
+    @asynccontextmanager
+    async def raw(self, headers: Headers, receive: Receive, limit: int) -> AsyncIterator[bytearray]:
+        """The body as it came, of at most `limit` bytes; its room counts as taken until the context is left.
+
+        Raises:
+            BadRequest: too large (E8), or it stopped coming.
+            Busy: too many bodies are being read.
+            Cancelled: the client left.
+        """
+        room = _Room(self)
+        try:
+            yield await self._read(headers, receive, room, limit)
+        finally:
+            room.back()
+
+    async def refuse(self, headers: Headers, receive: Receive) -> None:
+        """Lets a body pass by unread; not if the client waits for our word (`Expect`) before it sends one."""
+        if headers.get("expect", "").lower() != "100-continue":
+            await self.swallow(self.pieces(receive), 0)
+
+    async def _read(self, headers: Headers, receive: Receive, room: _Room, limit: int) -> bytearray:
         declared = _declared(headers)
-        if declared is not None and declared > self.limit:
-            await self._refuse(headers, receive)
+        if declared is not None and declared > limit:
+            await self.refuse(headers, receive)
             raise _too_large()
         body = bytearray()
         pieces = self.pieces(receive)
         async for piece in pieces:
             seen = len(body) + len(piece)
-            fits = seen <= self.limit
+            fits = seen <= limit
             if not fits or not room.take(len(piece)):
                 body.clear()
                 room.back()
@@ -81,11 +101,6 @@ class Bodies:
                 raise Busy("Too many concurrent requests.") if fits else _too_large()
             body += piece
         return body
-
-    async def _refuse(self, headers: Headers, receive: Receive) -> None:
-        """Lets a body pass by unread; not if the client waits for our word (`Expect`) before it sends one."""
-        if headers.get("expect", "").lower() != "100-continue":
-            await self.swallow(self.pieces(receive), 0)
 
     async def swallow(self, pieces: AsyncIterator[bytes], seen: int) -> None:
         """Lets what is left of a body pass by, to a bound; `seen` bytes came before."""

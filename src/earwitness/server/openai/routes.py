@@ -17,7 +17,7 @@ from earwitness.server.door import Door, Reply
 from earwitness.server.exchange import Exchange
 from earwitness.server.gate import session
 from earwitness.server.gate.keys import Principal
-from earwitness.server.openai import reply, request, schema
+from earwitness.server.openai import reply, request, schema, transcriptions
 from earwitness.server.openai.request import ChatAsk
 
 PREFIXES = ("/compatible-mode/v1", "/v1")
@@ -44,6 +44,7 @@ class ChatCompletions(_Endpoint):
         principal = self.exchange.identify(headers)
         resolves = headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
         owner = session.owner(headers, principal.owner)
+        await self.exchange.room(principal, headers, door.receive)
         async with self.exchange.bodies.json(headers, door.receive) as body:
             chat = request.read(body.tree, self.exchange.options.models, owner, resolves, body.cut)
             body.tree, body.cut = {}, None
@@ -59,6 +60,13 @@ class ChatCompletions(_Endpoint):
             return reply.Stream(call.id, call.made, chat.ask, call.engine, chat.include_usage)
 
         await self.exchange.stream(door, principal, chat.ask, wire, reply.STREAM)
+
+
+class Transcriptions(_Endpoint):
+    """`POST …/audio/transcriptions`."""
+
+    async def work(self, door: Door, headers: Headers) -> None:
+        await transcriptions.answer(self.exchange, door, headers)
 
 
 class Models(_Endpoint):
@@ -81,10 +89,11 @@ class Models(_Endpoint):
 
 def routes(exchange: Exchange) -> list[BaseRoute]:
     """All routes of this protocol."""
-    chat, models = ChatCompletions(exchange), Models(exchange)
+    chat, words, models = ChatCompletions(exchange), Transcriptions(exchange), Models(exchange)
     found: list[BaseRoute] = []
     for prefix in PREFIXES:
         found.append(Route(f"{prefix}/chat/completions", chat, methods=["POST"]))
+        found.append(Route(f"{prefix}/audio/transcriptions", words, methods=["POST"]))
         found.append(Route(f"{prefix}/models", models, methods=["GET"]))
         found.append(Route(f"{prefix}/models/{{id:path}}", models, methods=["GET"]))
     return found

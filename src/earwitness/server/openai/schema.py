@@ -104,3 +104,44 @@ class Model(msgspec.Struct):
 class Models(msgspec.Struct):
     data: list[Model]
     object: Literal["list"] = "list"
+
+
+Format = Literal["json", "text", "verbose_json", "srt", "vtt"]
+"""The forms of a transcription."""
+
+
+class Transcription(msgspec.Struct):
+    text: str
+
+
+class Spoken(msgspec.Struct):
+    word: str
+    start: float
+    end: float
+
+
+class Segment(msgspec.Struct):
+    """An utterance. avg_logprob: of its mean word probability; no_speech_prob: one less that probability. `tokens` stay
+    empty and `seek` 0: clients look for the keys, and our segments are not the recogniser's."""
+
+    id: int
+    start: float
+    end: float
+    text: str
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    seek: int = 0
+    temperature: float = 0.0
+    tokens: list[int] = []
+
+
+class VerboseTranscription(msgspec.Struct):
+    """language: of most of what was said. duration in seconds."""
+
+    text: str
+    language: str
+    duration: float
+    segments: list[Segment]
+    task: Literal["transcribe"] = "transcribe"
+    words: list[Spoken] | UnsetType = UNSET
