@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import fftconvolve
 
 from earwitness.clip import Clip
 from earwitness.scene.evidence.observation import Quality, Space, Utterance
@@ -40,7 +41,7 @@ def room(wave: np.ndarray, decay: float, seed: int = 5) -> np.ndarray:
     tail[:40] = 0.0
     tail *= 1.0 / np.sqrt((tail**2).sum())
     tail[0] = 1.0
-    return np.asarray(np.convolve(wave, tail)[: len(wave) + n], np.float32)
+    return np.asarray(fftconvolve(wave, tail)[: len(wave) + n], np.float32)
 
 
 @pytest.mark.parametrize(("decay", "words"), [(1.0, {"live"}), (1.6, {"hall"}), (2.0, {"hall"}), (4.0, {"cathedral"})])

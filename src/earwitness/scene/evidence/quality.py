@@ -25,6 +25,7 @@ QualityKind = Literal[
     "inverted_channel",
     "truncated",
     "damaged",
+    "wrong_length",
     "fade_in",
     "fade_out",
     "abrupt_start",

@@ -42,7 +42,7 @@ TELEPHONE = (
 VOCAL = ("speech", "conversation", "narration_monologue", "male_speech_man_speaking", "female_speech_woman_speaking")
 """Concepts that are the voice itself, not something beside it."""
 
-PROBLEMS: dict[str, QualityKind] = {"truncated": "truncated", "size_mismatch": "truncated", "damaged": "damaged"}
+PROBLEMS: dict[str, QualityKind] = {"truncated": "truncated", "size_mismatch": "wrong_length", "damaged": "damaged"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Happening(Message):
     """A sound event or a series of them. times: starts in seconds, those worth telling; running: it goes on
     beyond the part; closes: a sound told earlier ends now; again: this concept has been told in an earlier part;
     asserted: the concept that may be said, `concept` or what lies above it; lasting: long enough for its end to be
-    told; sole: nothing else is told of the clip."""
+    told; sole: nothing else is told of the clip; guess: a concept below `asserted` that it may be."""
 
     concept: str
     form: PatternKind = "once"
@@ -119,6 +119,7 @@ class Happening(Message):
     asserted: str = ""
     lasting: bool = False
     sole: bool = False
+    guess: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +243,12 @@ class Setting(Message):
 class Recording(Message):
     """One property of the recording."""
 
-    what: QualityKind | Literal["level_quiet", "level_loud", "background_noise", "level_fading", "level_rising"]
+    what: (
+        QualityKind
+        | Literal[
+            "level_quiet", "level_loud", "background_noise", "level_fading", "level_rising", "hiss_loud", "abrupt_both"
+        ]
+    )
     amount: float | None = None
     side: Side | None = None
     other: Side | None = None

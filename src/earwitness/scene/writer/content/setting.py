@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.observation import Flag, Level, Music, Quality, Sound, Space, Utterance
 from earwitness.scene.evidence.part import Part
@@ -20,6 +22,9 @@ LOSSY_HZ = 15_000.0
 
 QUIET_LUFS = -42.0
 LOUD_LUFS = -9.0
+BURIED_DB = 6.0
+"""Hiss that the voice rises above by no more than this is told to be about as loud."""
+
 NOISY_DB = 14.0
 """Speech less than this over the noise floor (95th over 10th percentile of level) is told to be in noise."""
 
@@ -78,10 +83,27 @@ def recording(part: Part, memory: Memory) -> list[Message]:
         if level is None or q.what in DULL or inaudible or not memory.first(f"quality:{q.what}"):
             continue
         salience = 0.5 if q.what == "clean" else 0.7
+        what = "hiss_loud" if q.what == "hiss" and _buried(part) else q.what
         told.append(
-            Recording(because=(q.id,), certainty=level, salience=salience, what=q.what, amount=q.amount, side=q.side)
+            Recording(because=(q.id,), certainty=level, salience=salience, what=what, amount=q.amount, side=q.side)
         )
-    return told + _levels(part, memory)
+    return _edges(told) + _levels(part, memory)
+
+
+def _buried(part: Part) -> bool:
+    """Whether the noise is about as loud as the voice in it."""
+    ratios = [s.snr_db for s in part.observations if isinstance(s, Space) and s.snr_db is not None]
+    return bool(ratios) and min(ratios) <= BURIED_DB and any(isinstance(o, Utterance) for o in part.observations)
+
+
+def _edges(told: list[Message]) -> list[Message]:
+    """A sudden start and a sudden end of equal certainty as one message."""
+    edges = [m for m in told if isinstance(m, Recording) and m.what in ("abrupt_start", "abrupt_end")]
+    if len(edges) < 2 or len({m.certainty for m in edges}) > 1:
+        return told
+    because = tuple(i for m in edges for i in m.because)
+    both = replace(edges[0], what="abrupt_both", because=because)
+    return [both if m is edges[0] else m for m in told if m not in edges[1:]]
 
 
 def _levels(part: Part, memory: Memory) -> list[Message]:
