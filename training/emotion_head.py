@@ -3,8 +3,8 @@
     python training/emotion_head.py --acted FOLDER --whisper FOLDER --pitch FOLDER [--unseen NAME=FOLDER ...]
 
 `--acted`: the 2-second form of EmoDB, all seven classes in one form (a mixture of forms would teach the form).
-`--unseen`: folders of other sets, for testing only; the class of a file is its folder's name (see LABEL). Shrinkage
-LDA on two vectors: block 3 of the speech encoder, and prosody. A stranger's clip has no baseline, so none is used.
+`--unseen`: folders of other sets, for testing only; a file's class is its folder's name or a word of its own (LABEL).
+Shrinkage LDA on two vectors: block 3 of the speech encoder, and prosody. A stranger's clip has no baseline, so none.
 Writes `emotion_head.npz` beside the listener and `emotion_head.json` beside this script.
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,11 @@ EMODB = {"W": "anger", "L": "boredom", "E": "disgust", "A": "fear", "F": "happin
 LABEL = {
     "angry": "anger", "anger": "anger", "happy": "happiness", "happiness": "happiness", "sad": "sadness",
     "sadness": "sadness", "calm": "neutral", "neutral": "neutral", "fear": "fear", "disgust": "disgust",
+    "surprise": "surprise", "surprised": "surprise", "ps": "surprise", "bored": "boredom", "boredom": "boredom",
 }  # fmt: skip
-HIGH, LOW = {"anger", "happiness", "fear"}, {"sadness", "neutral", "boredom"}
+HIGH, LOW = {"anger", "happiness", "fear", "surprise"}, {"sadness", "neutral", "boredom"}
+PLEASANT, UNPLEASANT = {"happiness", "surprise"}, {"anger", "disgust", "fear", "sadness"}
+ANGRY = 0.7
 SHRINK = 0.5
 
 Array = npt.NDArray[np.float32]
@@ -59,7 +63,7 @@ def lda(x: Array, labels: list[str], classes: tuple[str, ...]) -> tuple[Array, A
     z = (x - mean) / deviation
     y = np.array(labels)
     centres = np.stack([z[y == c].mean(0) for c in classes])
-    scatter = sum(np.cov(z[y == c].T, bias=True) for c in classes) / len(classes)
+    scatter = np.mean([np.cov(z[y == c].T, bias=True) for c in classes], axis=0)
     size = len(scatter)
     scatter = (1 - SHRINK) * scatter + SHRINK * np.trace(scatter) / size * np.eye(size)
     weights = np.linalg.solve(scatter, centres.T)
@@ -76,6 +80,9 @@ def train(rows: Rows) -> Heads:
         keep = np.array([c in HIGH | LOW for c in labels])
         level = ["high" if c in HIGH else "low" for c, k in zip(labels, keep, strict=True) if k]
         fields[f"{name}_active"] = lda(x[keep], level, ("low", "high"))
+        signed = np.array([c in PLEASANT | UNPLEASANT for c in labels])
+        sign = ["pleasant" if c in PLEASANT else "unpleasant" for c, k in zip(labels, signed, strict=True) if k]
+        fields[f"{name}_pleasant"] = lda(x[signed], sign, ("unpleasant", "pleasant"))
     return Heads(**fields)
 
 
@@ -94,10 +101,14 @@ def figures(heads: Heads, rows: Rows) -> dict[str, object]:
     known = np.isin(labels, sorted(HIGH | LOW))
     high = np.isin(labels, sorted(HIGH))
     animated, subdued = (deep > 0) & (wide > 0) & known, (deep < -1.5) & (wide < -1.5) & known
-    angry = np.array([t.anger >= 0.83 and t.deep > 0 and t.wide > 0 and t.top == "anger" for t in told])
+    signed = np.isin(labels, sorted(PLEASANT | UNPLEASANT))
+    pleasant = np.isin(labels, sorted(PLEASANT))
+    angry = np.array([t.anger >= ANGRY and t.deep > 0 and t.wide > 0 and t.top == "anger" for t in told])
     return {
         "clips": len(labels),
         "activation AUC": round(auc((deep + wide)[known], high[known]), 3),
+        "pleasantness AUC": round(auc(np.array([t.pleasant for t in told])[signed], pleasant[signed]), 3),
+        "animated or subdued, said of": round(float((animated | subdued)[known].mean()), 3),
         "animated [said, right]": _share(animated, high, known),
         "subdued [said, right]": _share(subdued, ~high, known),
         "angry [said, right]": _share(angry, labels == "anger", np.ones(len(labels), bool)),
@@ -111,12 +122,21 @@ def _share(
     return [round(float(said[known].mean()), 3), round(float(right[said].mean()), 3) if said.any() else None]
 
 
+def class_of(path: Path) -> str | None:
+    """The class that a file's folder names, or else the last word of its name that names one; None without either."""
+    if path.parent.name.lower() in LABEL:
+        return LABEL[path.parent.name.lower()]
+    named = [LABEL[w] for w in re.findall(r"[a-z]+", path.stem.lower()) if w in LABEL]
+    return named[-1] if named else None
+
+
 def main() -> None:
     """Reads, trains, tests, writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("acted", "whisper", "pitch"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--unseen", action="append", default=[])
+    parser.add_argument("--every", type=int, default=1, help="of the files of each unseen set, every n-th")
     args = parser.parse_args()
     encoder, pitch = Encoder(args.whisper), PitchTracker(args.pitch)
     paths = sorted(args.acted.glob("*.flac"))
@@ -132,8 +152,8 @@ def main() -> None:
     heads = train(rows)
     for item in args.unseen:
         name, folder = item.split("=", 1)
-        files = [p for p in sorted(Path(folder).rglob("*.wav")) if p.parent.name.lower() in LABEL]
-        others = vectors(files, [LABEL[p.parent.name.lower()] for p in files], ["?"] * len(files), encoder, pitch)
+        files = [p for p in sorted(Path(folder).rglob("*.wav")) if class_of(p)][:: args.every]
+        others = vectors(files, [class_of(p) or "" for p in files], ["?"] * len(files), encoder, pitch)
         report[f"unseen: {name}"] = figures(heads, others)
     heads.save(TARGET)
     (HERE / "emotion_head.json").write_text(json.dumps(report, indent=1) + "\n")

@@ -81,6 +81,7 @@ def test_heads_judge_their_own_kind() -> None:
     judged = heads.judge(mean, heads.wide_named[0])
     assert judged.top in CLASSES
     assert 0.0 <= judged.anger <= 1.0
+    assert -1.0 <= judged.pleasant <= 1.0
 
 
 @pytest.mark.parametrize(

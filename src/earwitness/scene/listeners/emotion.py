@@ -130,6 +130,7 @@ class EmotionListener:
             listener=self.name,
             speaker=speaker,
             activation=self._activation(deep, wide),
+            pleasantness=round(float(np.average([s.judgement.pleasant for s in stretches], weights=weights)), 2),
             named=named,
             votes=("voice", *agreeing),
         )
@@ -201,6 +202,7 @@ class EmotionListener:
                     listener=self.name,
                     speaker=speaker,
                     activation=self._activation(two.deep, two.wide),
+                    pleasantness=two.pleasant,
                     named="more_agitated" if moved[0] > 0 else "calmer",
                     votes=("voice", "change"),
                 )
@@ -230,6 +232,7 @@ def exasperation(found: Sequence[Emotion], complaints: Sequence[Act], rules: Map
                 listener=EmotionListener.name,
                 speaker=act.speaker,
                 activation=mine.activation if mine else 0.0,
+                pleasantness=mine.pleasantness if mine else None,
                 named="exasperated",
                 votes=("words", *sorted(agreeing)),
             )

@@ -1,14 +1,17 @@
 """Sensitive words: pointers for people to what was recognised, with the utterance each rests on. Never a verdict.
 
 Phrases are English, heard or rendered; personal data is looked for in every language; strong language in the languages
-of the word lists, by whole words (parts of words in scripts without blanks).
+of the word lists, by whole words (parts of words in scripts without blanks); slurs and sexual wording by our own list.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 
@@ -64,8 +67,31 @@ def found(u: Utterance, lists: Words) -> Iterator[tuple[str, float]]:
         yield "personal_data", top
     elif any(not counting(m.group()) for m in DIGITS.finditer(u.text)):
         yield "personal_data", HINT
+    for category, languages in sensitive().items():
+        heard = [score for form, score in languages.get(u.language, ()) if form.search(u.text)]
+        rendered = [HINT for form, _ in languages["en"] if u.language != "en" and form.search(english)]
+        if heard or rendered:
+            yield category, min(top, max(heard + rendered))
     if (grade := strong(u.text, u.language, lists)) > 0:
         yield "profanity", min(top, SURE if grade > 1 else HINT)
+
+
+@cache
+def sensitive() -> Mapping[str, Mapping[str, tuple[tuple[re.Pattern[str], float], ...]]]:
+    """Category, language, and what is searched for with its score, from `speech_sensitive.toml`."""
+    with resources.files(__package__).joinpath("speech_sensitive.toml").open("rb") as file:
+        raw = tomllib.load(file)
+    return {
+        category: {
+            language: tuple(
+                (re.compile(p, re.IGNORECASE), score)
+                for strength, score in (("plain", SURE), ("hint", HINT))
+                for p in given.get(strength, ())
+            )
+            for language, given in languages.items()
+        }
+        for category, languages in raw.items()
+    }
 
 
 def counting(text: str) -> bool:
