@@ -202,7 +202,7 @@ def test_59_methods_and_paths(server: Served) -> None:
     assert message(reply) == "url error, please check url！"
     reply = post(server, "/api/v1/nothing", {})
     assert (reply.status_code, reply.json()["code"], message(reply)) == (404, "NotFound", "Not found!")
-    for path in ("/v1/nothing", "/nothing", "/", "/compatible-mode/v1/chat/completions/"):
+    for path in ("/v1/nothing", "/nothing", "/x/", "/compatible-mode/v1/chat/completions/"):
         reply = post(server, path, {})
         assert (reply.status_code, reply.json()["error"]["code"]) == (404, "not_found")
 

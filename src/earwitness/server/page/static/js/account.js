@@ -2,7 +2,7 @@
 
 /** The lane that a kind of note lies in, and the row within the speech lane. */
 export const LANES = {
-  speech: { title: "Speech", kinds: ["utterance", "voice", "emotion"], listeners: ["speech", "voice", "emotion"] },
+  speech: { title: "Speech", kinds: ["utterance", "voice", "emotion", "act"], listeners: ["speech", "voice", "emotion", "act"] },
   sounds: { title: "Sounds", kinds: ["sound", "pattern"], listeners: ["sound", "tone"] },
   music: { title: "Music", kinds: ["music", "structure"], listeners: ["music"] },
   quality: { title: "Quality", kinds: ["level", "space", "quality", "flag"], listeners: ["level", "space", "sensitive"] },

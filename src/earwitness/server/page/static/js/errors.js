@@ -63,9 +63,9 @@ export function plain(error, about) {
 
 function nameOf(error) {
   if (error.status === 0) return "network";
+  if (error.code in WORDS) return error.code;
   if (error.code === "invalid_api_key" && /No API-key/.test(error.message)) return "NotAllowed.key_missing";
   if (/^Failed to find the requested/.test(error.message)) return "Expired.expired";
   if (error.code in PUBLIC) return PUBLIC[error.code];
-  if (error.code in WORDS) return error.code;
   return error.status === 503 ? "NotReady.not_ready" : "";
 }

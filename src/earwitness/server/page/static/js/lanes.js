@@ -5,9 +5,10 @@ import { make, place } from "./dom.js";
 import { named, when } from "./words.js";
 
 const SURENESS = { sure: 1, likely: 0.58, possible: 0.26 };
-const SPEECH_ROWS = { utterance: 0, voice: 1, emotion: 2 };
+const SPEECH_ROWS = { utterance: 0, voice: 1, emotion: 2, act: 3 };
 const MOST_ROWS = 6;
 const NARROW = 0.02;
+const percent = (share) => `${share * 100}%`;
 
 export class Lanes extends EventTarget {
   #box;
@@ -57,7 +58,7 @@ export class Lanes extends EventTarget {
     const button = make("button", { type: "button", className: "span", title: `${text}\n${when(note)}`, "aria-label": `${text}, ${when(note)}` });
     if (length / view.total > NARROW / 3) button.append(make("bdi", {}, text));
     if (length / view.total < NARROW) button.classList.add("thin");
-    place(button, { s: note.start, d: length, sureness: SURENESS[note.certainty] ?? 0.58 });
+    place(button, { left: percent(note.start / view.total), wide: percent(length / view.total), sureness: SURENESS[note.certainty] ?? 0.58 });
     for (const [event, told] of [["pointerenter", "over"], ["focus", "over"], ["pointerleave", "out"], ["blur", "out"], ["click", "choose"]]) {
       button.addEventListener(event, () => this.dispatchEvent(new CustomEvent(told, { detail: note })));
     }
@@ -100,7 +101,11 @@ export class Lanes extends EventTarget {
     this.#box.classList.toggle("choosing", notes.some((note) => note.kind !== "coverage"));
   }
 
+  /** Shows the view's part: the lists are as long as all of the recording, and moved. */
   look(view) {
-    place(this.#box, { from: view.from, span: view.span });
+    for (const { list } of this.#lanes.values()) {
+      list.style.width = percent(view.total / view.span);
+      list.style.transform = `translateX(${percent(-view.from / view.total)})`;
+    }
   }
 }

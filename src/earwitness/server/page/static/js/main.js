@@ -26,6 +26,8 @@ let account = null;
 let running = null;
 let local = null;
 let held = null;
+let shown = null;
+let returning = 0;
 
 // --- what is shown ---------------------------------------------------------------------------------------------------
 
@@ -53,7 +55,7 @@ function clear() {
   player.unload();
   timeline.unload();
   if (local) URL.revokeObjectURL(local);
-  local = given = account = held = null;
+  local = given = account = held = shown = null;
   caption.reset();
   hint($("why"));
   for (const id of ["result", "actions", "developers"]) show($(id), false);
@@ -131,43 +133,60 @@ function finished() {
 
 // --- sentences and evidence ------------------------------------------------------------------------------------------
 
+/** Shows what belongs to a sentence or a note; nothing for null. It stays until something else is pointed at. */
 function point(target) {
-  const now = target ?? held;
-  if (!now) {
+  clearTimeout(returning);
+  if (target && shown && target.sentence === shown.sentence && target.note === shown.note) return;
+  shown = target;
+  const play = (spans) => player.spans(spans);
+  if (!target) {
     timeline.light([]);
     caption.light([]);
-    return hint($("why"));
-  }
-  if (now.sentence) {
-    const notes = account.evidence(now.sentence);
+    hint($("why"));
+  } else if (target.sentence) {
+    const notes = account.evidence(target.sentence);
     timeline.light(notes);
-    caption.light([now.sentence], held?.sentence ?? null);
-    return because($("why"), now.sentence, notes, (spans) => player.spans(spans));
+    caption.light([target.sentence], held?.sentence);
+    because($("why"), target.sentence, notes, play);
+  } else {
+    const sentences = account.restingOn(target.note);
+    timeline.light([target.note]);
+    caption.light(sentences, held?.sentence);
+    resting($("why"), target.note, sentences, play);
   }
-  const sentences = account.restingOn(now.note);
-  timeline.light([now.note]);
-  caption.light(sentences, held?.sentence ?? null);
-  return resting($("why"), now.note, sentences, (spans) => player.spans(spans));
+}
+
+/** What was chosen comes back when the pointer has left, unless it went to read the evidence. */
+function left() {
+  clearTimeout(returning);
+  if (!held) return;
+  returning = setTimeout(() => {
+    if (held && !$("why").matches(":hover, :focus-within")) point(held);
+  }, 300);
+}
+
+function choose(target) {
+  held = target;
+  shown = null;
+  point(held);
 }
 
 caption.addEventListener("over", ({ detail }) => point({ sentence: detail }));
-caption.addEventListener("out", () => point(null));
+caption.addEventListener("out", left);
 caption.addEventListener("choose", ({ detail }) => {
-  held = { sentence: detail };
-  point(held);
+  choose({ sentence: detail });
   const spans = account.spans(detail);
   if (spans.length) timeline.view.reveal(spans[0][0], spans[0][1]);
   player.spans(spans.length ? spans : [[0, given.facts.seconds]]);
 });
 timeline.lanes.addEventListener("over", ({ detail }) => point({ note: detail }));
-timeline.lanes.addEventListener("out", () => point(null));
+timeline.lanes.addEventListener("out", left);
 timeline.lanes.addEventListener("choose", ({ detail }) => {
-  held = { note: detail };
+  choose({ note: detail });
   player.seek(detail.start);
-  point(held);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !held) return;
+  if (event.key !== "Escape" || !shown) return;
   held = null;
   point(null);
 });

@@ -51,6 +51,7 @@ export class Player extends EventTarget {
     this.#queue = [];
     this.#until = Infinity;
     this.#audio.currentTime = Math.max(0, seconds);
+    this.dispatchEvent(new Event("time"));
   }
 
   /** Plays the spans, pairs of seconds, one after the other. */

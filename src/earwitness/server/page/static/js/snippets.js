@@ -4,10 +4,19 @@ import { asked } from "./server.js";
 
 const PLACE = "oss://here";
 const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
-const indented = (text, by) => text.replaceAll("\n", `\n${" ".repeat(by)}`);
 
-/** JSON as a Python literal. */
-const python = (value) => JSON.stringify(value, null, 4).replaceAll(/\b(true|false|null)\b(?=[,\n\]}])/g, (word) => ({ true: "True", false: "False", null: "None" })[word]);
+/** A value as Python writes it. */
+function python(value, indent = "") {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (typeof value !== "object") return JSON.stringify(value);
+  const inner = `${indent}    `;
+  const items = Array.isArray(value)
+    ? value.map((item) => `${inner}${python(item, inner)},`)
+    : Object.entries(value).map(([name, item]) => `${inner}${JSON.stringify(name)}: ${python(item, inner)},`);
+  const [open, close] = Array.isArray(value) ? "[]" : "{}";
+  return `${open}\n${items.join("\n")}\n${indent}${close}`;
+}
 
 /**
  * Programs for the recording on the page.
@@ -25,11 +34,11 @@ function curl(what, base, model, keyed) {
   return `{ printf %s ${quoted(`${before}data:;base64,`)}; base64 -w0 ${quoted(`./${what.name}`)}; printf %s ${quoted(after)}; } |\n${head}  --data-binary @-`;
 }
 
-const call = (model, language) => {
+/** The fields of the call as the Python client takes them: what is not the protocol's own goes apart. */
+function fieldsInPython(model) {
   const { earwitness, ...rest } = asked(model, PLACE);
-  const body = language === "python" ? { ...rest, extra_body: { earwitness } } : { ...rest, earwitness };
-  return body;
-};
+  return Object.entries({ ...rest, extra_body: { earwitness } });
+}
 
 function inPython(what, base, model, keyed) {
   const lines = ["import base64", "import os", "", "from openai import OpenAI", ""];
@@ -39,7 +48,7 @@ function inPython(what, base, model, keyed) {
   const source = what.url
     ? `audio = ${JSON.stringify(what.url)}`
     : `with open(${JSON.stringify(what.name)}, "rb") as file:\n    audio = "data:;base64," + base64.b64encode(file.read()).decode()`;
-  const fields = Object.entries(call(model, "python")).map(([name, value]) => `    ${name}=${indented(python(value).replace(`"${PLACE}"`, "audio"), 4)},`);
+  const fields = fieldsInPython(model).map(([name, value]) => `    ${name}=${python(value, "    ").replace(`"${PLACE}"`, "audio")},`);
   return [
     ...lines, `client = OpenAI(base_url=${JSON.stringify(base)}, api_key=${key})`, source,
     `stream = client.chat.completions.create(\n${fields.join("\n")}\n)`,
@@ -52,7 +61,7 @@ function inNode(what, base, model, keyed) {
   const key = keyed ? "process.env.EARWITNESS_API_KEY" : '"any"';
   const read = what.url ? [] : ['import { readFile } from "node:fs/promises";'];
   const source = what.url ? JSON.stringify(what.url) : `"data:;base64," + (await readFile(${JSON.stringify(what.name)})).toString("base64")`;
-  const body = JSON.stringify(call(model, "node"), null, 2).replace(`"${PLACE}"`, "audio");
+  const body = JSON.stringify(asked(model, PLACE), null, 2).replace(`"${PLACE}"`, "audio");
   return [
     ...read, 'import OpenAI from "openai";', "",
     `const client = new OpenAI({ baseURL: ${JSON.stringify(base)}, apiKey: ${key} });`, `const audio = ${source};`,

@@ -3,7 +3,7 @@
 import { $, make, show } from "./dom.js";
 import { Lanes } from "./lanes.js";
 import { View } from "./view.js";
-import { drawRuler, drawSpectrogram, drawWave } from "./wave.js";
+import { drawRuler, drawSpectrogram, drawWave, repaint } from "./wave.js";
 import { clock } from "./words.js";
 
 const CLOSER_S = 0.25;
@@ -27,7 +27,10 @@ export class Timeline {
     this.#player = player;
     this.view.addEventListener("change", () => this.#looked());
     new ResizeObserver(() => this.#draw()).observe($("tracks"));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#draw());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+      repaint();
+      this.#draw();
+    });
     this.lanes.addEventListener("over", ({ detail }) => document.activeElement?.matches(".span") && this.view.reveal(detail.start, detail.end));
     player.addEventListener("time", () => this.#playhead());
     player.addEventListener("state", () => this.#state());

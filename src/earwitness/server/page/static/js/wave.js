@@ -15,14 +15,19 @@ function fitted(canvas) {
   return { context, width, height };
 }
 
-const colour = (element, name) => getComputedStyle(element).getPropertyValue(name).trim();
+const colours = new Map();
 
-/** The colour that a custom property comes to, whatever the scheme. */
+/** Forgets the colours, which another scheme has others of. */
+export const repaint = () => colours.clear();
+
+/** The colour that a custom property comes to; looked up once. */
 function resolved(canvas, name) {
-  canvas.style.color = `var(${name})`;
-  const found = colour(canvas, "color");
-  canvas.style.color = "";
-  return found;
+  if (!colours.has(name)) {
+    canvas.style.color = `var(${name})`;
+    colours.set(name, getComputedStyle(canvas).color);
+    canvas.style.color = "";
+  }
+  return colours.get(name);
 }
 
 /**
@@ -64,7 +69,7 @@ export function drawRuler(canvas, view) {
   const { context, width, height } = fitted(canvas);
   const step = STEPS.find((s) => (s / view.span) * width >= 64) ?? STEPS.at(-1);
   context.fillStyle = resolved(canvas, "--soft");
-  context.font = `11px ${getComputedStyle(canvas).fontFamily}`;
+  context.font = "11px system-ui, sans-serif";
   context.textBaseline = "middle";
   for (let i = Math.ceil(view.from / step - 1e-9); i * step <= view.to; i += 1) {
     const at = ((i * step - view.from) / view.span) * width;
@@ -95,10 +100,10 @@ export function drawSpectrogram(canvas, { levels, bands, columns }) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(columns, bands);
   const pixels = new Uint32Array(image.data.buffer);
-  const colours = palette();
+  const shades = palette();
   for (let band = 0; band < bands; band += 1) {
     const row = (bands - 1 - band) * columns;
-    for (let column = 0; column < columns; column += 1) pixels[row + column] = colours[levels[band * columns + column]];
+    for (let column = 0; column < columns; column += 1) pixels[row + column] = shades[levels[band * columns + column]];
   }
   context.putImageData(image, 0, 0);
 }
