@@ -246,7 +246,9 @@ def hosts(data: bytes) -> None:
     host, _, foreign = data.decode("latin-1").partition("\n")
     headers = {"host": host, **({"origin": foreign} if foreign else {})}
     if origin.refused(headers, "http", "192.0.2.7", ("ears.lan",), ()) is None:
+        assert not set(host) & set("@,/\\?# \t%")
         name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        assert host.lower().removesuffix(name).strip("[]") == "" or host.lower().strip("[").startswith(name)
         local = name in ("localhost", "ears.lan", "192.0.2.7")
         assert local or ipaddress.ip_address(name).is_loopback
         assert not foreign or foreign.lower() == f"http://{host}".lower()
@@ -316,6 +318,7 @@ ORDER = {
     "decoded_bytes": 1,
     "memory": 1,
     "cpu_s": 1,
+    "idle_cpu_s": 1,
     "file_bytes": 1,
     "sha256": "",
 }

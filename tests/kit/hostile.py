@@ -171,7 +171,7 @@ def oddities(seed: int = 1) -> Iterator[tuple[str, bytes]]:
     rng = np.random.default_rng(seed)
     wav = wav_bytes(tone(440))
     yield "wav with a format chunk of 2 GB", wav[:16] + struct.pack("<I", 0x7FFFFFF0) + wav[20:]
-    yield "wav of a million empty chunks", wav[:12] + (b"JUNK" + bytes(4)) * 1_000_000 + wav[12:]
+    yield "wav of a hundred thousand empty chunks", wav[:12] + (b"JUNK" + bytes(4)) * 100_000 + wav[12:]
     yield "wav with 65,535 channels", wav[:22] + struct.pack("<H", 65_535) + wav[24:]
     yield "wav with a block of 0 bytes", wav[:32] + bytes(2) + wav[34:]
     yield "w64 that is nothing but sizes", b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb" + b"\xff" * 4000

@@ -29,7 +29,14 @@ def main() -> None:
     parts = SimpleNamespace(**{name: worker.beside(name) for name in worker.PARTS})
     parts.decoding.warm(parts)
     parts.confine.OTHERWISE = SECCOMP_RET_KILL_PROCESS
-    job = {"max_seconds": 60, "decoded_bytes": 1 << 30, "memory": 384 << 20, "cpu_s": 20, "file_bytes": 1 << 24}
+    job = {
+        "max_seconds": 60,
+        "decoded_bytes": 1 << 30,
+        "memory": 384 << 20,
+        "cpu_s": 20,
+        "idle_cpu_s": 20,
+        "file_bytes": 1 << 24,
+    }
     for name in sys.argv[2:]:
         fds = [os.open(name, os.O_RDONLY), *(os.memfd_create("out") for _ in range(3))]
         if (pid := os.fork()) == 0:

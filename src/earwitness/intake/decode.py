@@ -265,6 +265,7 @@ class Decoder:
             "decoded_bytes": limits.decoded_bytes,
             "memory": limits.decode_memory,
             "cpu_s": limits.decode_cpu_s,
+            "idle_cpu_s": limits.decode_idle_cpu_s,
             "file_bytes": (seconds + 2) * RATE * 2,
             "sha256": sha256,
         }

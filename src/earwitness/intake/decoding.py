@@ -35,7 +35,6 @@ DECODERS = (
 PREFERRED = {"amrnb": "libopencore_amrnb", "amrwb": "libopencore_amrwb"}
 MIN_RATE, MAX_RATE, MAX_CHANNELS, MAX_VALUES = 1_000, 768_000, 64, 6_200_000
 LOUDEST_VALUE = 16.0
-PATIENCE_S = 5.0
 DECODER_ERRORS = 5_000
 """A file with more undecodable packets than this in a row is given up."""
 
@@ -53,9 +52,10 @@ class Refusal(Exception):
 
 
 class Source(io.FileIO):
-    """The audio. Reading it costs no more than `PATIENCE_S` processor seconds, and twice as many again as seconds
+    """The audio. Reading it costs no more than `patience_s` processor seconds, and twice as many again as seconds
     of sound have come of it: a file of millions of empty parts, or of nothing that decodes, is given up."""
 
+    patience_s = 60.0
     sound_s = 0.0
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -69,7 +69,7 @@ class Source(io.FileIO):
         return super().seek(offset, whence)
 
     def _judge(self) -> None:
-        if time.process_time() > PATIENCE_S + 2 * self.sound_s:
+        if time.process_time() > self.patience_s + 2 * self.sound_s:
             raise Refusal("decode_failed", "it takes too much time for what there is to hear in it")
 
 
@@ -303,6 +303,7 @@ def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> d
             io.FileIO(fds[1], "wb", closefd=False) as raw,
             io.BufferedWriter(raw, 1 << 18) as pcm,
         ):
+            source.patience_s = job["idle_cpu_s"]
             facts = Decoding(source, parts.convert.Listening(pcm, parts.measure), job, parts).run()
         profile = facts.pop("profile")
         with io.FileIO(fds[2], "wb", closefd=False) as raw, io.BufferedWriter(raw) as out:
@@ -338,9 +339,9 @@ def warm(parts: SimpleNamespace) -> None:
     )
     os.write(fds[0], samples)
     os.lseek(fds[0], 0, os.SEEK_SET)
-    decode_job({"max_seconds": 2, "decoded_bytes": 1 << 24, "sha256": ""}, fds, parts)
+    decode_job({"max_seconds": 2, "decoded_bytes": 1 << 24, "idle_cpu_s": 60, "sha256": ""}, fds, parts)
     os.ftruncate(fds[0], 30)
     os.lseek(fds[0], 0, os.SEEK_SET)
-    decode_job({"max_seconds": 2, "decoded_bytes": 1 << 24, "sha256": ""}, fds, parts)
+    decode_job({"max_seconds": 2, "decoded_bytes": 1 << 24, "idle_cpu_s": 60, "sha256": ""}, fds, parts)
     for fd in fds:
         os.close(fd)

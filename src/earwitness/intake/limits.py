@@ -22,6 +22,7 @@ class Limits:
     decoded_bytes: largest amount of native samples, counted as 32-bit floats over all channels: what
         bounds a header that claims an absurd rate or number of channels, apart from seconds.
     decode_s, decode_cpu_s: wall and processor seconds that decoding one audio may take.
+    decode_idle_cpu_s: processor seconds that decoding may take beyond two for each second of sound that comes of it.
     decode_memory: address space in bytes that a decoding child may add to the template's own.
     children: audios decoded at the same time; as many again that take longer, behind them.
     connect_s, read_s, download_s: to connect, between two reads, and for a whole download with its redirects.
@@ -37,6 +38,7 @@ class Limits:
     decoded_bytes: int = 16 * GIB
     decode_s: float = 300.0
     decode_cpu_s: int = 240
+    decode_idle_cpu_s: int = 5
     decode_memory: int = 384 * MIB
     children: int = 4
     connect_s: float = 10.0

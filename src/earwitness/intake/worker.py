@@ -32,7 +32,7 @@ import av.logging
 PARTS = ("confine", "convert", "decoding", "lengths", "measure", "sniff")
 MAX_RESULT = 60_000
 ORDERS = ("decode", "behind", "kill")
-NUMBERS = ("max_seconds", "decoded_bytes", "memory", "cpu_s", "file_bytes")
+NUMBERS = ("max_seconds", "decoded_bytes", "memory", "cpu_s", "idle_cpu_s", "file_bytes")
 BEHIND = 15
 """The niceness of a child that has taken long: it gets what others leave."""
 

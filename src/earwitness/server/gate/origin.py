@@ -7,8 +7,11 @@ address even looks like ours to the browser. Neither can forge `Host` and `Origi
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
+
+HOST = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
+"""What a Host header may be, whole: a name or an address, and a port. What is more is nobody's name."""
 
 
 def refused(
@@ -37,10 +40,10 @@ def refused(
 
 
 def _ours(host: str, local: str | None, names: Sequence[str]) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    found = HOST.fullmatch(host)
+    if found is None:
         return False
+    name = (found["six"] or found["name"]).lower()
     if name in ("localhost", *(n.lower() for n in names)):
         return True
     try:
