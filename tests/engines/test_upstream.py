@@ -8,6 +8,7 @@ import io
 import wave
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from earwitness.caption import Delta, Finish, Options, Sampling
 from earwitness.clip import Clip
 from earwitness.engines.options import UpstreamOptions
 from earwitness.engines.upstream import UpstreamEngine
-from earwitness.errors import BadRequest, Busy, EarwitnessError, Failed, NotReady, TooLong
+from earwitness.errors import BadRequest, Busy, EarwitnessError, Failed, NotReady, TimedOut, TooLong
 from kit.sounds import clip_of
-from kit.upstreams import TRANSFORMERS, VLLM, Handler, stream, upstream
+from kit.upstreams import CLOUD, LLAMA_SERVER, SGLANG, TRANSFORMERS, VLLM, Handler, answering, stream, upstream
+
+DATA = Path(__file__).parents[1] / "data" / "upstream"
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +58,26 @@ async def vllm(request: web.Request) -> web.StreamResponse:
 
 
 def status(code: int, body: str = "secret words of the upstream", kind: str = "text/plain") -> Handler:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(status=code, text=body, content_type=kind)
+    return answering(code, body, kind)
+
+
+def recorded(name: str) -> bytes:
+    """What a real server sent, byte by byte (tests/data/README.md)."""
+    return (DATA / name).read_bytes()
+
+
+def replay(name: str, code: int = 200) -> Handler:
+    """Answers with a recording, in uneven pieces."""
+    body = recorded(name)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        kind = "text/event-stream" if name.endswith(".sse") else "application/json"
+        reply = web.StreamResponse(status=code, headers={"Content-Type": kind})
+        await reply.prepare(request)
+        for start in range(0, len(body), 777):
+            await reply.write(body[start : start + 777])
+        await reply.write_eof()
+        return reply
 
     return answer
 
@@ -68,6 +89,63 @@ async def test_the_recorded_stream_of_vllm(clip: Clip) -> None:
     assert finish.reason == "stop"
     assert finish.counted is not None
     assert finish.counted.completion_tokens == 4
+    assert finish.facts == {"model_prompt_tokens": 36}
+
+
+async def test_a_real_stream_of_vllm(clip: Clip) -> None:
+    async with upstream(replay("vllm-0.32.0.sse")) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert text.startswith(" uży sayısı eth specimen hj")
+    assert finish.reason == "length"
+    assert finish.counted is not None
+    assert finish.counted.completion_tokens == 8
+    assert finish.facts == {"model_prompt_tokens": 36}
+
+
+async def test_a_real_whole_reply_of_vllm(clip: Clip) -> None:
+    async with upstream(replay("vllm-0.32.0-whole.json")) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert text.endswith("imirrepository")
+    assert (finish.reason, finish.facts) == ("length", {"model_prompt_tokens": 36})
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "kind", "words"),
+    [
+        ("vllm-0.32.0-too-long.json", 400, TooLong, "in windows"),
+        ("vllm-0.32.0-no-room.json", 400, BadRequest, "ask for fewer"),
+        ("vllm-0.32.0-model.json", 404, NotReady, "no such model"),
+    ],
+)
+async def test_real_refusals_of_vllm(clip: Clip, name: str, code: int, kind: type[EarwitnessError], words: str) -> None:
+    async with upstream(replay(name, code)) as server, engine(server.url) as made:
+        with pytest.raises(kind, match=words) as caught:
+            await tell(made, clip)
+    assert "VLLM_" not in str(caught.value)
+
+
+async def test_the_documented_stream_of_the_cloud(clip: Clip) -> None:
+    """Usage in a chunk of its own, its own kind of count: nothing is made of it but the completion."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await stream(request, CLOUD)
+
+    async with upstream(serve) as server, engine(server.url, dialect="dashscope") as made:
+        text, finish = await tell(made, clip)
+    assert (text, finish.reason) == ("A dog barks.", "stop")
+    assert finish.counted is not None
+    assert finish.counted.completion_tokens == 4
+    assert finish.facts == {}
+
+
+@pytest.mark.parametrize("events", [LLAMA_SERVER, SGLANG])
+async def test_streams_as_other_servers_are_read_to_send_them(clip: Clip, events: list[dict[str, object]]) -> None:
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await stream(request, events)
+
+    async with upstream(serve) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert (text, finish.reason) == ("A dog barks.", "stop")
     assert finish.facts == {"model_prompt_tokens": 36}
 
 
@@ -122,7 +200,7 @@ async def test_each_dialect_carries_our_own_wav(clip: Clip, dialect: str, path: 
         (status(400), Failed),
         (status(401), NotReady),
         (status(404), NotReady),
-        (status(413), Failed),
+        (status(413), TooLong),
         (status(429), Busy),
         (status(500), Failed),
         (status(503), Busy),
@@ -182,6 +260,30 @@ async def test_one_retry_on_another_replica_before_the_first_word(clip: Clip) ->
         assert (len(first.bodies), len(second.bodies)) == (1, 1)
 
 
+async def test_an_answer_without_a_word_is_tried_on_another_replica(clip: Clip) -> None:
+    async def nothing(request: web.Request) -> web.StreamResponse:
+        return await stream(request, VLLM[:1], done=False)
+
+    async with upstream(nothing) as first, upstream(vllm) as second, engine(first.url, second.url) as made:
+        assert (await tell(made, clip))[0] == "A dog barks."
+
+
+async def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(clip: Clip) -> None:
+    """Servers close idle connections; a single replica must not look dead because of it."""
+    closed = [True]
+
+    async def closing(request: web.Request) -> web.StreamResponse:
+        if closed.pop() if closed else False:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        return await stream(request, VLLM)
+
+    async with upstream(closing) as server, engine(server.url) as made:
+        assert (await tell(made, clip))[0] == "A dog barks."
+        assert len(server.bodies) == 2
+
+
 async def test_no_more_than_one_retry(clip: Clip) -> None:
     async with (
         upstream(status(503)) as a,
@@ -206,7 +308,7 @@ async def test_silence_ends_at_the_read_timeout(clip: Clip) -> None:
         return web.Response()
 
     async with upstream(slow) as server, engine(server.url, read_timeout_s=0.2) as made:
-        with pytest.raises(NotReady):
+        with pytest.raises(TimedOut):
             await tell(made, clip)
 
 
@@ -239,8 +341,14 @@ async def test_runaway_repetition_is_ended(clip: Clip) -> None:
     assert len(text) < 1_000
 
 
-async def test_a_silent_cut_is_seen() -> None:
-    long = clip_of(np.zeros(61 * 16_000, np.float32), 16_000)
+@pytest.mark.parametrize("seconds", [31.5, 61])
+async def test_a_silent_cut_is_seen(seconds: float) -> None:
+    cut = [*VLLM[:4], {"choices": [], "usage": {"prompt_tokens": 400, "completion_tokens": 4}}]
+
+    async def vllm(request: web.Request) -> web.StreamResponse:
+        return await stream(request, cut)
+
+    long = clip_of(np.zeros(round(seconds * 16_000), np.float32), 16_000)
     async with upstream(vllm) as server, engine(server.url) as made:
         _, finish = await tell(made, long)
     assert finish.facts["upstream_cut"] is True

@@ -31,6 +31,49 @@ TRANSFORMERS = [
 ]
 """As `transformers serve` 5.24 streams: no content in the first delta, usage inside the finish chunk."""
 
+LLAMA_SERVER = [
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"role": "assistant", "content": None}}]},
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": "A dog"}}]},
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": " barks."}}]},
+    {"choices": [{"finish_reason": "stop", "index": 0, "delta": {}}]},
+    {
+        "choices": [],
+        "usage": {"completion_tokens": 4, "prompt_tokens": 36, "total_tokens": 40},
+        "timings": {"prompt_n": 36, "prompt_ms": 12.5, "predicted_n": 4, "predicted_ms": 80.0},
+    },
+]
+"""As llama-server's source reads (never run here): a null content first, `timings` beside the usage."""
+
+SGLANG = [
+    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}], "usage": None},
+    {
+        "choices": [
+            {"index": 0, "delta": {"content": "A dog barks.", "reasoning_content": None}, "matched_stop": None}
+        ],
+        "usage": None,
+    },
+    {"choices": [{"index": 0, "delta": {"content": None}, "finish_reason": "stop", "matched_stop": 151_645}]},
+    {"choices": [], "usage": {"prompt_tokens": 36, "completion_tokens": 4, "total_tokens": 40}},
+]
+"""As SGLang's source reads (never run here): `matched_stop`, null contents, usage in a chunk of its own."""
+
+CLOUD = [
+    {"choices": [{"delta": {"content": "", "role": "assistant"}, "index": 0, "finish_reason": None}], "usage": None},
+    {"choices": [{"delta": {"content": "A dog barks."}, "index": 0, "finish_reason": None}], "usage": None},
+    {"choices": [{"delta": {"content": ""}, "finish_reason": "stop", "index": 0}], "usage": None},
+    {
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 33,
+            "completion_tokens": 4,
+            "total_tokens": 37,
+            "prompt_tokens_details": {"audio_tokens": 25, "text_tokens": 8},
+            "completion_tokens_details": {"text_tokens": 4},
+        },
+    },
+]
+"""As the cloud's compatible mode is documented to stream: its count is of billed tokens, not of places."""
+
 
 async def stream(request: web.Request, events: list[dict[str, Any]], done: bool = True) -> web.StreamResponse:
     """Writes events as a server would, one flush each."""
