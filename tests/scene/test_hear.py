@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from earwitness.clip import RATE, Clip
-from earwitness.errors import Cancelled, Failed
+from earwitness.errors import Cancelled, Failed, WeightsError
 from earwitness.scene.evidence.observation import Pattern, Sound, Span, Utterance
 from earwitness.scene.evidence.part import Coverage
-from earwitness.scene.hear import LONGEST_S, REST_S, SHORTEST_S, TABLE, Ear, Ears, hear, silent, spans
+from earwitness.scene.hear import LONGEST_S, REST_S, SHORTEST_S, TABLE, Ear, Ears, _speech_folder, hear, silent, spans
 from earwitness.scene.listeners.listener import Context, Report
+from earwitness.weights.store import Store
 
 
 def noise(seconds: float, seed: int = 1) -> np.ndarray:
@@ -223,3 +224,15 @@ def test_hours_of_mapped_samples_do_not_stay_in_memory(tmp_path: Path) -> None:
     assert len(pcm) * 2 > 19_000_000
     assert most < 4_000_000
     assert np.abs(pcm[:RATE]).max() > 0
+
+
+@pytest.mark.weights
+def test_the_speech_model_is_a_folder_or_a_name(tmp_path: Path) -> None:
+    store = Store(offline=True)
+    base = store.path("whisper-base")
+    assert _speech_folder(store, None) == base
+    assert _speech_folder(store, base) == base
+    assert _speech_folder(store, Path("base")) == _speech_folder(store, Path("whisper-base")) == base
+    for wrong in (tmp_path, Path("giant"), Path("yamnet")):
+        with pytest.raises(WeightsError, match="large-v3-turbo"):
+            _speech_folder(store, wrong)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from earwitness.errors import WeightsError
 from earwitness.weights.catalog import FileFacts, Model, ModelSource, catalog, model
 from earwitness.weights.made import RECIPES, recipe
+from earwitness.weights.sources import Places
 from earwitness.weights.store import Store
 
 MODELS = list(catalog().values())
@@ -61,3 +63,13 @@ def test_an_unknown_model() -> None:
 @pytest.mark.parametrize("entry", [m for m in MODELS if m.needed], ids=lambda m: m.name)
 def test_the_files_in_the_cache_are_the_catalogues(entry: Model) -> None:
     assert Store(offline=True).verify(entry.name).health == "present"
+
+
+@pytest.mark.parametrize("name", ["small", "medium", "large-v3", "large-v3-turbo"])
+def test_a_larger_speech_model_is_named_and_comes_from_the_hub(name: str, tmp_path: Path) -> None:
+    entry = model(f"whisper-{name}")
+    assert entry.hub_only
+    assert not entry.needed
+    assert set(entry.forms["hub"]) >= {"model.bin", "config.json", "tokenizer.json"}
+    with pytest.raises(WeightsError, match="EARWITNESS_HUB=1"):
+        Store(tmp_path, places=Places()).path(entry.name)

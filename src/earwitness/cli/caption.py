@@ -61,7 +61,12 @@ Exit status: 0 done, 1 failed, 2 wrong call, 3 some sources failed, 130 interrup
 @click.option("-v", "--verbose", count=True, help="Say more; twice for everything.")
 @click.option("--offline", is_flag=True, help="Fetch no models.")
 @click.option("--max-minutes", type=click.FloatRange(min=0), metavar="N", help="Longest audio; 0 for none. [40]")
-@click.option("--speech-model", type=click.Path(path_type=Path), metavar="DIR", help="Another faster-whisper model.")
+@click.option(
+    "--speech-model",
+    type=click.Path(path_type=Path),
+    metavar="DIR|NAME",
+    help="Another faster-whisper model: a folder, or small, medium, large-v3, large-v3-turbo.",
+)
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processor threads. [2]")
 @click.option("--engine", metavar="NAME", help="Who listens: scene, qwen or upstream. [scene]")
 @click.option("--single-pass", is_flag=True, help="Let qwen or upstream hear a long clip at once, not in windows.")

@@ -64,7 +64,7 @@ def list_models(as_json: bool) -> None:
 
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "everything", is_flag=True, help="Optional models too.")
+@click.option("--all", "everything", is_flag=True, help="Optional models too, but for larger speech models.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 def pull(names: tuple[str, ...], everything: bool, quiet: bool) -> int:
     """Fetches models that are not here; without NAME all that captions need.
@@ -73,7 +73,7 @@ def pull(names: tuple[str, ...], everything: bool, quiet: bool) -> int:
     """
     bars = Bars(not quiet)
     models = assemble.store(settings.load(), bars.step)
-    wanted = names or tuple(m.name for m in models.known.values() if m.needed or everything)
+    wanted = names or tuple(m.name for m in models.known.values() if m.needed or (everything and not m.hub_only))
     missing = models.missing(wanted)
     if missing and not quiet:
         click.echo(announcement(missing, models), err=True)

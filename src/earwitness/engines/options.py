@@ -17,7 +17,8 @@ class SceneOptions:
     """Processor threads of the models, 1 or more. The text does not depend on it. Default 2."""
 
     speech_model: Path | None = None
-    """Folder of another speech model in CTranslate2 form (faster-whisper's). Default: the catalogue's whisper-base."""
+    """Another speech model: a folder in CTranslate2 form (faster-whisper's), or a name of the catalogue: small, medium,
+    large-v3, large-v3-turbo (from the hub). Default: whisper-base."""
 
     compute_type: str = "int8"
     """Number format of the speech model as CTranslate2 names it (int8, float32, float16 ...). Default int8."""

@@ -16,7 +16,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from earwitness.clip import BLOCK_S, RATE, Clip
-from earwitness.errors import Cancelled, EarwitnessError
+from earwitness.errors import Cancelled, EarwitnessError, WeightsError
 from earwitness.scene.evidence.fuse import fuse
 from earwitness.scene.evidence.observation import Observation, Span, Utterance
 from earwitness.scene.evidence.part import Coverage, Part
@@ -41,7 +41,7 @@ SILENCE_DBFS = -65.0
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What the listeners are made of: threads of the models, the speech model's folder and number format."""
+    """What the listeners are made of: threads of the models, the speech model's folder or name and number format."""
 
     threads: int = 2
     compute_type: str = "int8"
@@ -78,9 +78,29 @@ def _sound(store: Store, hearing: Hearing) -> Listener:
 def _speech(store: Store, hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.speech import SpeechListener
 
-    model = hearing.speech_model or store.path("whisper-base")
+    model = _speech_folder(store, hearing.speech_model)
     words = store.path("profanity") if store.present("profanity") else None
     return SpeechListener(model, threads=hearing.threads, compute_type=hearing.compute_type, profanity=words)
+
+
+def _speech_folder(store: Store, chosen: Path | None) -> Path:
+    """The folder of the speech model: the user's own, or by its name in the catalogue (`small`, `large-v3-turbo`).
+
+    Raises:
+        WeightsError: neither such a folder nor such a name, or the model cannot be fetched.
+    """
+    if chosen is None:
+        return store.path("whisper-base")
+    if (chosen / "model.bin").is_file():
+        return chosen
+    named = [n for n in (str(chosen), f"whisper-{chosen}") if n in store.known and n.startswith("whisper-")]
+    if named:
+        return store.path(named[0])
+    names = ", ".join(n.removeprefix("whisper-") for n in store.known if n.startswith("whisper-"))
+    raise WeightsError(
+        f"{chosen} is no folder with a speech model (model.bin) and no name of one; the names are {names}.",
+        code="weights_missing",
+    )
 
 
 def _voice(store: Store, _hearing: Hearing) -> Listener:

@@ -253,6 +253,14 @@ def _megabytes(wanted: Model) -> str:
 
 
 def _joined(wanted: Model, refused: list[WeightsError]) -> WeightsError:
+    if not refused and wanted.hub_only:
+        return WeightsError(
+            f"{wanted.name} comes from the model hub alone, and no hub is asked: set EARWITNESS_HUB=1 where one can be"
+            f" reached, or put its files ({', '.join(next(iter(wanted.forms.values())))}) into the folder"
+            f" {wanted.name} of the folder that EARWITNESS_MODELS names.",
+            code="weights_missing",
+            model=wanted.name,
+        )
     if not refused:
         return WeightsError(f"No source gives {wanted.name}.", code="weights_missing", model=wanted.name)
     said = list(dict.fromkeys(error.message for error in refused))

@@ -80,6 +80,11 @@ class Model:
         return f"{self.name}-{self.version}"
 
     @property
+    def hub_only(self) -> bool:
+        """Whether no package index carries it."""
+        return all(s.kind == "hub" for s in self.sources)
+
+    @property
     def download_bytes(self) -> int:
         """What the first package source weighs to download (a hub may differ a little)."""
         packaged = [s for s in self.sources if s.packages]
@@ -98,7 +103,9 @@ Catalog = Mapping[str, Model]
 def catalog() -> Catalog:
     """All models that ship with this version, by name, in alphabetical order."""
     found = [entry for entry in files(__package__).iterdir() if entry.name.endswith(".toml")]
-    models = [read(entry.read_text(encoding="utf-8")) for entry in sorted(found, key=lambda e: e.name)]
+    models = [
+        read(entry.read_text(encoding="utf-8")) for entry in sorted(found, key=lambda e: e.name.removesuffix(".toml"))
+    ]
     return {m.name: m for m in models}
 
 
