@@ -15,13 +15,41 @@ from typing import Any, Literal
 
 Form = Literal["captioner", "thinker"]
 
-ADDED = """
-<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> <|quad_start|>
-<|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> <tool_call> </tool_call>
-<|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> <|file_sep|> <tool_response> </tool_response>
-<think> </think> <|audio_start|> <|audio_end|> <tts_pad> <tts_text_bos> <tts_text_eod> <tts_text_bos_single>
-<|audio_pad|>
-""".split()
+ADDED = [
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|object_ref_start|>",
+    "<|object_ref_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "<|quad_start|>",
+    "<|quad_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+    "<tool_call>",
+    "</tool_call>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<tool_response>",
+    "</tool_response>",
+    "<think>",
+    "</think>",
+    "<|audio_start|>",
+    "<|audio_end|>",
+    "<tts_pad>",
+    "<tts_text_bos>",
+    "<tts_text_eod>",
+    "<tts_text_bos_single>",
+    "<|audio_pad|>",
+]
 """The added tokens in the order of their ids: from 256 after the bytes, from 151,643 in the real vocabulary."""
 ORDINARY = slice(14, 26)
 """Those of them that decoding keeps, `<tool_call>` to `</think>`."""
@@ -50,7 +78,7 @@ TEMPLATE = """
 
 @dataclass(frozen=True)
 class Size:
-    """Widths that keep the architecture's relations: rope sections sum to half of `head`; every tower ends in `hidden`."""
+    """Widths that keep the architecture's relations: rope sections sum to `head` / 2; every tower ends in `hidden`."""
 
     hidden: int = 32
     head: int = 16
