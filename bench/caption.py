@@ -115,8 +115,8 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
         if name == "silence":
             files = [r for r in files if r["file"] in SILENT]
         ratios, our_times, their_times = [], [], []
-        for row in files[: a.clips]:
-            path = shared() / "corpus" / "audio" / str(row["file"])
+        for chosen in files[: a.clips]:
+            path = shared() / "corpus" / "audio" / str(chosen["file"])
             ours(path)
             theirs(path)
             for _ in range(a.repeats):
@@ -125,17 +125,10 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
                 our_times.append(mine)
                 their_times.append(peer)
         s = spread(ratios)
-        rows.append(
-            {
-                "class": name,
-                "clips": len(files[: a.clips]),
-                "ratio": s["median"],
-                "min": s["min"],
-                "max": s["max"],
-                "ours_s": spread(our_times)["median"],
-                "faster_whisper_s": spread(their_times)["median"],
-            }
-        )
+        row = {"class": name, "clips": len(files[: a.clips]), "ratio": s["median"], "min": s["min"], "max": s["max"]}
+        row |= {"ours_s": spread(our_times)["median"], "faster_whisper_s": spread(their_times)["median"]}
+        print(row, flush=True)
+        rows.append(row)
     ours.close()
     print(table(rows))
     return {"rows": rows, "beam": a.beam, "repeats": a.repeats}
