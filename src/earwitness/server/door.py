@@ -92,7 +92,11 @@ class Door:
         if not isinstance(error, EarwitnessError):
             log.event("request.broke", {}, logging.ERROR, error)
             return broken()
-        log.event("request.refused", {"code": sentences.name(error), "message": error.message, **error.facts})
+        told = {"code": sentences.name(error), "message": error.message, **error.facts}
+        if isinstance(error, Failed) and isinstance(error.__cause__, Exception):
+            log.event("request.broke", told, logging.ERROR, error.__cause__)
+        else:
+            log.event("request.refused", told)
         return error
 
 

@@ -83,7 +83,7 @@ class _Lines(logging.Formatter):
             line |= {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
         if record.exc_info:
             line["traceback"] = clean(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False) if self._json else _text(line)
+        return json.dumps(line) if self._json else _text(line)
 
 
 def _text(line: dict[str, Any]) -> str:
@@ -94,7 +94,7 @@ def _text(line: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     plain = text.isprintable() and not set(text) & set(" \"'=")
-    return text if plain and text else json.dumps(text, ensure_ascii=True)
+    return text if plain and text else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def configure(level: str, as_json: bool, stream: TextIO | None = None) -> None:
