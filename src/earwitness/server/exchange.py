@@ -9,11 +9,14 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
-from earwitness.accounting.books import Books, Entry, Unwritten
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from earwitness.accounting.books import Books, Entry, Outcome, Unwritten
 from earwitness.caption import Caption, Finish, Note
 from earwitness.captioner import Captioner
 from earwitness.clip import Clip
-from earwitness.errors import AudioError, BadRequest, EarwitnessError, NotAllowed, NotReady, SourceError, TimedOut
+from earwitness.errors import AudioError, BadRequest, Busy, EarwitnessError, NotAllowed, NotReady, SourceError, TimedOut
 from earwitness.intake import Intake, Limits
 from earwitness.intake.uploads import Uploads
 from earwitness.server.ask import Ask
@@ -28,6 +31,7 @@ from earwitness.server.gate.turns import Places, Turns
 from earwitness.server.metrics import Metrics, Stages
 from earwitness.server.options import ServerOptions
 from earwitness.server.sse import Piece, Pieces, batches
+from earwitness.server.traces import Trace, Traces, Value
 
 
 class Wire(Protocol):
@@ -45,6 +49,21 @@ class Wire(Protocol):
 def default_limits(options: ServerOptions) -> KeyLimits:
     """Limits of keys that have none of their own."""
     return KeyLimits(options.requests_per_minute, options.tokens_per_minute, options.key_running)
+
+
+def _attributes(entry: Entry) -> dict[str, Value]:
+    """What a trace says of a call when it begins."""
+    names: dict[str, Value] = {"request_id": entry.id, "protocol": entry.protocol, "engine": entry.engine}
+    fields = {**names, "streamed": entry.streamed}
+    return {f"earwitness.{name}": value for name, value in fields.items()}
+
+
+def _results(outcome: Outcome) -> dict[str, Value]:
+    """What a trace says of a call when it ends."""
+    usage = outcome.usage
+    tokens = {"audio_tokens": usage.audio_tokens, "completion_tokens": usage.completion_tokens}
+    fields: dict[str, Value] = {"status": outcome.status, "audio_s": outcome.audio_s, **tokens}
+    return {f"earwitness.{name}": value for name, value in fields.items()}
 
 
 class Exchange:
@@ -76,9 +95,10 @@ class Exchange:
             limits.base64_chars,
         )
         self.metrics = Metrics()
+        self.traces = Traces()
         self.quota = quota or Quota(default_limits(options))
-        self.places = Places(options.running, self.metrics.running.set)
         self.turns = Turns(options.at_once or options.running, self.metrics.waiting.set)
+        self.places = Places(options.running, self.metrics.running.set, self.turns.wait_s)
         self.draining = False
         self.retiring = False
         self._stopped = False
@@ -115,6 +135,18 @@ class Exchange:
         if not self.ready:
             raise NotReady("The engine is not ready.")
         return principal
+
+    async def room(self, principal: Principal, headers: Mapping[str, str], receive: Receive) -> None:
+        """To be awaited before a body is read: where there is no place for a call it passes by unread.
+
+        Raises:
+            Busy: there is none (E33).
+        """
+        try:
+            self.places.look(principal.owner, shared=not principal.anonymous)
+        except Busy:
+            await self.bodies.refuse(headers, receive)
+            raise
 
     def may(self, principal: Principal, model: str) -> None:
         """Whether the caller may use this model.
@@ -154,10 +186,11 @@ class Exchange:
         assert task is not None  # noqa: S101  only called in a running loop
         self._tasks.add(task)
         record = Record(self.books, self._entry(door.id, principal, ask, streamed), self.options.log_captions)
+        trace = self.traces.begin("caption", _attributes(record.entry), Headers(scope=door.scope))
         limit = asyncio.timeout(deadline_s)
         try:
             async with limit:
-                async with self._in_work(door, principal, ask, record) as call:
+                async with self._in_work(door, principal, ask, record, Stages(trace)) as call:
                     yield call
                 await record.complete()
         except TimeoutError:
@@ -180,13 +213,14 @@ class Exchange:
             raise
         finally:
             self._tasks.discard(task)
-            self._count(ask, record)
+            self._count(ask, record, trace)
 
     @asynccontextmanager
-    async def _in_work(self, door: Door, principal: Principal, ask: Ask, record: Record) -> AsyncIterator[Call]:
+    async def _in_work(
+        self, door: Door, principal: Principal, ask: Ask, record: Record, stages: Stages
+    ) -> AsyncIterator[Call]:
         """The call in its place, within its key's quota, with its row in the ledger and its clip decoded."""
         owner = principal.owner
-        stages = Stages()
         with self.places.place(owner, shared=not principal.anonymous):
             entered = self.quota.enter(owner, principal.limits, door.headers.update, self._spent)
             async with entered as granted:
@@ -226,8 +260,10 @@ class Exchange:
             with stages.stage("hear"):
                 yield
 
-    def _count(self, ask: Ask, record: Record) -> None:
+    def _count(self, ask: Ask, record: Record, trace: Trace) -> None:
         call = record.call
+        if record.outcome is not None:
+            trace.end(_results(record.outcome), record.outcome.error)
         flags, cut = ((), ()) if call is None else (call.flags(), call.cut())
         self.metrics.call(ask.protocol, record.outcome, flags, cut)
         self.metrics.cost.inc(record.price_nano / 1e9)

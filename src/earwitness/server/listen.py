@@ -226,6 +226,7 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
             for task in beside:
                 task.cancel()
             await exchange.quota.close()
+            await asyncio.to_thread(exchange.traces.close)
         finally:
             sock.close()
             await exchange.books.close()

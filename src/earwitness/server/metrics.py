@@ -18,6 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from earwitness.accounting.books import Outcome
 from earwitness.engine import State
+from earwitness.server.traces import NOBODY, Trace
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -115,17 +116,19 @@ def _gauge(name: str, about: str, registry: CollectorRegistry) -> Gauge:
 
 
 class Stages:
-    """How long each stage of one call took, in seconds."""
+    """How long each stage of one call took, in seconds; each is a span of the call's trace too."""
 
-    def __init__(self) -> None:
+    def __init__(self, trace: Trace = NOBODY) -> None:
         self.took: dict[str, float] = {}
+        self._trace = trace
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Times one stage; what happens more than once adds up."""
         begun = time.perf_counter()
         try:
-            yield
+            with self._trace.child(name):
+                yield
         finally:
             self.took[name] = self.took.get(name, 0.0) + time.perf_counter() - begun
 

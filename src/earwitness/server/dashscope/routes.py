@@ -36,6 +36,7 @@ class Generation:
             raise BadRequest("Encrypted requests are not supported.", code="unsupported_option")
         resolves = headers.get("x-dashscope-ossresourceresolve", "").lower() == "enable"
         streams = headers.get("x-dashscope-sse", "").lower() == "enable"
+        await self.exchange.room(principal, headers, door.receive)
         async with self.exchange.bodies.json(headers, door.receive) as body:
             asked = request.read(body.tree, self.exchange.options.models, principal.owner, resolves, body.cut)
             body.tree, body.cut = {}, None

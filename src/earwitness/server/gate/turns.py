@@ -8,11 +8,17 @@ hundred calls waiting delays a key with one by at most one turn.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from earwitness.errors import Busy
+
+LONGEST_WAIT_S = 10.0
+
+RECENT = 0.2
+"""Weight of the last turn in the mean length of turns."""
 
 RESERVED = 4
 """One place in so many is kept for keys that hold less than their share."""
@@ -24,10 +30,15 @@ class Places:
     Args:
         limit: calls at one time; one more is refused.
         changed: told the number of calls whenever it changes.
+        wait: seconds until those who wait now will have had their turn; who is refused is told to come then, at most
+            ten seconds later.
     """
 
-    def __init__(self, limit: int, changed: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(
+        self, limit: int, changed: Callable[[int], None] = lambda _: None, wait: Callable[[], float] = lambda: 1.0
+    ) -> None:
         self._limit = limit
+        self._wait = wait
         self._changed = changed
         self._held: Counter[str] = Counter()
         self.taken = 0
@@ -43,13 +54,22 @@ class Places:
         Raises:
             Busy: no place is free for this key (E33).
         """
-        if self.taken >= self._limit or (shared and self._greedy(key)):
-            raise Busy("Too many concurrent requests.")
+        self.look(key, shared)
         self._move(key, 1)
         try:
             yield
         finally:
             self._move(key, -1)
+
+    def look(self, key: str, shared: bool) -> None:
+        """Whether a place would be free for this key; takes none.
+
+        Raises:
+            Busy: no; `retry_after_s` says when it may be worth while to come again.
+        """
+        if self.taken >= self._limit or (shared and self._greedy(key)):
+            wait = min(max(1.0, self._wait()), LONGEST_WAIT_S)
+            raise Busy("Too many concurrent requests.", retry_after_s=wait)
 
     def _greedy(self, key: str) -> bool:
         if self.taken < self._limit - self._limit // RESERVED:
@@ -74,7 +94,8 @@ class Turns:
     """
 
     def __init__(self, at_once: int, changed: Callable[[int], None] = lambda _: None) -> None:
-        self._free = at_once
+        self._free = self._at_once = at_once
+        self._mean_s = 0.0
         self._changed = changed
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
@@ -83,13 +104,19 @@ class Turns:
         """Calls that wait for their turn."""
         return sum(map(len, self._waiting.values()))
 
+    def wait_s(self) -> float:
+        """Seconds until those who wait now will have had their turn, if turns go on as they went."""
+        return self.waiting * self._mean_s / self._at_once
+
     @asynccontextmanager
     async def turn(self, key: str) -> AsyncIterator[None]:
         """Waits for a turn and holds it; a wait that is cancelled leaves the queue."""
         await self._acquire(key)
+        begun = time.monotonic()
         try:
             yield
         finally:
+            self._mean_s += RECENT * (time.monotonic() - begun - self._mean_s)
             self._release()
 
     async def _acquire(self, key: str) -> None:
