@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -172,12 +173,24 @@ async def _refused(
         report.add("vllm", what, f"{name}: {error.message}", name == kind)
 
 
+def thinker(checkpoint: Path, folder: Path) -> Path:
+    """The same weights as the Thinker alone: `transformers serve` cannot run the whole class.
+
+    It sees the parts for speech and asks for text only by an argument that this class does not know (5.19 and 5.24).
+    """
+    from transformers import Qwen3OmniMoeThinkerForConditionalGeneration
+
+    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
+    Qwen3OmniMoeThinkerForConditionalGeneration.from_pretrained(checkpoint).save_pretrained(folder)
+    return folder
+
+
 async def record(url: str, model: str, target: Path) -> None:
     """Writes one streamed answer as it came: the bytes after the head."""
     body = b"".join(Body(noise(2.0).pcm, DIALECTS["openai"], model, GREEDY, 8))
     headers = {"Content-Type": "application/json"}
     async with (
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(raise_for_status=True) as session,
         session.post(f"{url}/chat/completions", data=body, headers=headers) as reply,
     ):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -200,8 +213,9 @@ async def run(only: str | None, folder: Path, target: Path | None) -> Report:
             if target is not None:
                 await record(url, NAME, target / f"vllm-{peers.VLLM}.sse")
     if only in (None, "transformers"):
-        port, model = peers.free_port(), str(checkpoint)
-        command = peers.transformers(checkpoint, port)
+        alone = thinker(checkpoint, folder / "thinker")
+        port, model = peers.free_port(), str(alone)
+        command = peers.transformers(alone, port)
         async with peers.running(command, port, folder / "transformers.log", {}) as url:
             await same_text(report, "transformers", url, model, own)
             await counted(report, "transformers", url, model, LENGTHS_S)

@@ -109,6 +109,13 @@ async def test_a_real_whole_reply_of_vllm(clip: Clip) -> None:
     assert (finish.reason, finish.facts) == ("length", {"model_prompt_tokens": 36})
 
 
+async def test_a_real_stream_of_transformers(clip: Clip) -> None:
+    async with upstream(replay("transformers-5.19.0.sse")) as server, engine(server.url) as made:
+        text, finish = await tell(made, clip)
+    assert text.startswith(" uży sayısı eth specimen hj")
+    assert (finish.reason, finish.facts) == ("length", {"model_prompt_tokens": 36})
+
+
 @pytest.mark.parametrize(
     ("name", "code", "kind", "words"),
     [
