@@ -9,8 +9,8 @@ import pytest
 
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.observation import Utterance
-from earwitness.scene.listeners.listener import Activity
-from earwitness.scene.listeners.voice import narrow, rate
+from earwitness.scene.listeners.listener import Activity, Patches
+from earwitness.scene.listeners.voice import MIRTH, laughs, narrow, rate
 from earwitness.scene.listeners.voice_pitch import PitchTracker, hertz
 from earwitness.scene.listeners.voice_print import print_windows
 from earwitness.scene.listeners.voice_speakers import Company, Heads, child_of, sex_of
@@ -97,3 +97,26 @@ def test_pitch_of_a_buzz(hz: float) -> None:
     buzz = sum(np.sin(2 * np.pi * hz * k * t) / k for k in range(1, 8)).astype(np.float32) * 0.2
     pitch = PitchTracker(Path(Store(offline=True).path("swift-f0"))).track(buzz)
     assert hertz(float(np.median(pitch.semitones))) == pytest.approx(hz, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("speech", "laughter", "crying", "told"),
+    [
+        ([0.9, 0.6, 0.9], [0.0, 0.7, 0.0], 0.0, True),
+        ([0.9, 0.1, 0.9], [0.0, 0.9, 0.0], 0.0, False),
+        ([0.9, 0.9, 0.9], [0.0, 0.3, 0.0], 0.0, False),
+        ([0.9, 0.6, 0.9], [0.0, 0.7, 0.0], 0.3, False),
+    ],
+)
+def test_laughing_speech_is_laughter_in_a_patch_of_speech(
+    speech: list[float], laughter: list[float], crying: float, told: bool
+) -> None:
+    classes = ("Speech", *MIRTH["laughter"], *MIRTH["crying"])
+    scores = np.zeros((3, len(classes)), np.float32)
+    scores[:, 0], scores[:, 1], scores[:, classes.index("Whimper")] = speech, laughter, crying
+    times = np.arange(3, dtype=np.float32)
+    patches = Patches(times, scores, np.zeros((3, 4), np.float32), classes, np.ones(3, bool))
+    rules = RULES["laughing"]
+    assert laughs(patches, (0.0, 4.0), rules) is told
+    assert not laughs(patches, (10.0, 12.0), rules)
+    assert not laughs(None, (0.0, 4.0), rules)

@@ -72,7 +72,7 @@ class Sound(Observation):
     level_dbfs: median level of the event; prominence_db: that level over the running floor (10th percentile);
     background: it fills most of the clip at low variance; peak: largest class score in one patch;
     snapped: its edges were snapped to the energy envelope, so its times may be told to a tenth;
-    cluster: events with the same number are the same sound again.
+    cluster: events with the same number are the same sound again; guess: a concept below this one that it may be.
     """
 
     concept: str
@@ -83,6 +83,7 @@ class Sound(Observation):
     snapped: bool = False
     side: Side | None = None
     cluster: int | None = None
+    guess: str | None = None
 
     @property
     def kind(self) -> str:
@@ -181,7 +182,7 @@ class Voice(Observation):
     pitch_hz: median F0 of calm voiced frames; range_st: 10th to 90th percentile in semitones; rate: syllable-like
     units (words, or characters in Chinese and Japanese) per second of speech; register: by pitch relative to
     ordinary speech; effort: vocal effort; sex: only by the gated rule of the voice listener, `sex_score` with it;
-    child: only with evidence of its own.
+    child: only with evidence of its own; laughing: laughter is heard in the speech itself.
     """
 
     speaker: str
@@ -195,6 +196,7 @@ class Voice(Observation):
     child: bool = False
     child_score: float | None = None
     telephone: bool = False
+    laughing: bool = False
 
     @property
     def kind(self) -> str:

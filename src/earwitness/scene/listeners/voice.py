@@ -7,7 +7,7 @@ measured; sex and childhood only where the print and the pitch agree.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,11 @@ BAND_DB = 45.5
 """Speech whose level above BAND_HZ lies this far under the level below it came through a telephone's band."""
 DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "my"})
 """Languages counted in characters."""
+
+MIRTH = {
+    "laughter": ("Laughter", "Giggle", "Chuckle, chortle", "Belly laugh", "Snicker"),
+    "crying": ("Crying, sobbing", "Whimper", "Wail, moan"),
+}
 
 Register = Literal["low", "middle", "high"]
 Effort = Literal["whispered", "soft", "normal", "raised", "shouted"]
@@ -114,6 +119,7 @@ class VoiceListener:
             child=child is not None,
             child_score=child,
             telephone=narrow(samples),
+            laughing=any(laughs(patches, t.span, self._rules["laughing"]) for t in heard.turns),
         )
 
     def _register(self, sex: Sex | None, hz: float | None) -> Register | None:
@@ -162,6 +168,18 @@ def narrow(samples: Floats) -> bool:
     inside = power[(hz >= 300) & (hz < BAND_HZ)].mean()
     outside = power[(hz >= BAND_HZ + 400) & (hz < 7_500)].mean()
     return bool(10 * np.log10((inside + 1e-12) / (outside + 1e-12)) >= BAND_DB)
+
+
+def laughs(patches: Patches | None, span: Span, rules: Mapping[str, float]) -> bool:
+    """Whether laughter is heard within the words: its highest score in a patch of speech, with no sob beside it."""
+    if patches is None:
+        return False
+    speech = patches.of("Speech", span)
+    if not len(speech):
+        return False
+    laughter, crying = (np.max([patches.of(x, span) for x in MIRTH[kind]], axis=0) for kind in ("laughter", "crying"))
+    together = np.minimum(np.round(laughter, 3) / rules["laughter"], np.round(speech, 3) / rules["speech"])
+    return bool(together.max() >= 1.0 and round(float(crying.max()), 3) < rules["crying"])
 
 
 def tag_levels(patches: Patches | None, span: Span) -> dict[str, float]:

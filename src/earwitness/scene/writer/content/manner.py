@@ -45,6 +45,8 @@ def traits(voice: Voice, person: Person, language: str) -> tuple[str, ...]:
         found.append("lively")
     if voice.effort in ("whispered", "soft", "raised", "shouted"):
         found.append(str(voice.effort))
+    if voice.laughing:
+        found.append("laughing")
     if pace := rate_trait(voice, language):
         found.append(pace)
     return tuple(found)
