@@ -6,9 +6,11 @@ closing report says so; with REQUIRE_ALL=1 it fails instead, so that nothing is 
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +24,10 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 DATA = Path(__file__).parent / "data"
 SOAK = os.environ.get("SOAK") == "1"
+
+# Keys, uploads and ledgers of tests are not those of the user.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="earwitness-data-")
+atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], True)
 
 _left_out: Counter[str] = Counter()
 
@@ -54,6 +60,7 @@ def _missing() -> dict[str, str]:
         "postgres": (services.postgres_folder() is not None, "PostgreSQL is not installed"),
         "s3": (bool(importlib.util.find_spec("moto")), "moto is not installed: make dev"),
         "nginx": (bool(shutil.which("nginx")), "nginx is not installed"),
+        "systemd": (bool(shutil.which("systemd-analyze")), "systemd-analyze is not installed"),
     }
     return {name: why for name, (there, why) in checks.items() if not there}
 
