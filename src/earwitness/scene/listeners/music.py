@@ -86,8 +86,17 @@ class MusicListener:
         for where, mean in stretches(patches, span, self._limits["gate"]):
             toned = sum(overlap(where, t) for t in tones) / (where[1] - where[0])
             if toned < self._limits["gate"]["tone"]:
-                found.append(self._music(clip, where, mean, patches, context))
+                heard = self._music(clip, where, mean, patches, context)
+                if self._borne_out(heard):
+                    found.append(heard)
         return Report(tuple(found), (Coverage(self.name, span, "ran"),))
+
+    def _borne_out(self, music: Music) -> bool:
+        """Whether short music is more than a score: swells and rewound tape pass for it until one asks for an
+        instrument, a beat or a voice."""
+        if music.end - music.start >= self._limits["gate"]["alone_s"]:
+            return True
+        return bool(music.instruments) or music.tempo_bpm is not None or music.vocals not in (None, "none")
 
     def _music(self, clip: Clip, span: Span, mean: float, patches: Patches, context: Context) -> Music:
         samples = clip.samples(*span)

@@ -22,9 +22,9 @@ from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Context, Patches, Report
 from earwitness.scene.listeners.sound_events import ClassEvent, class_events, snapped
 from earwitness.scene.listeners.sound_groups import Group, alike, chosen, grouped
-from earwitness.scene.listeners.sound_naming import Cues, named, spread_db, vague, vetoed
-from earwitness.scene.listeners.sound_opinion import Name, Opinion
-from earwitness.scene.listeners.sound_report import shape, sound, sounds
+from earwitness.scene.listeners.sound_naming import Cues, familiar, named, spread_db, vague, vetoed
+from earwitness.scene.listeners.sound_opinion import Head, Name, Opinion
+from earwitness.scene.listeners.sound_report import rows, shape, sound, sounds
 from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.listeners.sound_scene import NO_RHYTHM, Scene
 from earwitness.scene.listeners.sound_segments import stretches
@@ -50,8 +50,8 @@ AROUND_S = 0.3
 VOTE_SHARE = 0.5
 VOTE_MOST = 0.84
 VAGUE_WEIGHT = 0.7
-LONE_S = 1.2
-"""A short sound that comes once or twice is not named by a class score that is less than nearly sure."""
+VIEWS = 4
+"""Hearings that an opinion rests on."""
 
 BESIDE = 0.75
 MOST_SHAPES = 4
@@ -64,6 +64,8 @@ class Account:
     named: list[tuple[Group, Name, Cues]] = field(default_factory=list)
     unnamed: list[tuple[Group, Rhythm]] = field(default_factory=list)
     bed: Sound | None = None
+    hidden: bool = False
+    """Something else, speech or music, covers a stretch in which more of the same may sound."""
 
 
 class SoundListener:
@@ -72,13 +74,15 @@ class SoundListener:
     Args:
         yamnet: folder with the tagger's graph and class names.
         threads: of the tagger.
+        head: another one than the shipped.
     """
 
     name = "sound"
 
-    def __init__(self, yamnet: Path, threads: int = 1) -> None:
+    def __init__(self, yamnet: Path, threads: int = 1, head: Head | None = None) -> None:
         self._tagger = Tagger(yamnet, threads)
-        self._opinion = Opinion(self._tagger)
+        self._opinion = Opinion(self._tagger, head)
+        self.classes = self._tagger.classes
 
     def listen(self, clip: Clip, span: Span, context: Context) -> Report:
         """Sounds, shapes and patterns of the span; puts `patches` into `context.shared`."""
@@ -102,16 +106,24 @@ class SoundListener:
 
     def _heard(self, scene: Scene, context: Context) -> list[Observation]:
         tones = [o.span for o in context.so_far if isinstance(o, Tone)]
-        events = [e for e in class_events(scene.patches, least=0.6) if self._plausible(scene, e, tones)]
+        least = limits("sound")["tagger"]["least"]
+        heard = class_events(scene.patches, least, self._opinion.head)
+        events = [e for e in heard if self._plausible(scene, e, tones)]
         account = Account()
         relative = scene.patches.times - np.float32(scene.span[0])
-        for group in grouped(scene.stretches, relative, scene.patches.embeddings):
-            if not self._owned(scene, group, tones):
+        speech = scene.patches.scores[:, scene.patches.classes.index("Speech")]
+        for group in grouped(scene.stretches, relative, scene.patches.embeddings, speech):
+            if self._owned(scene, group, tones):
+                account.hidden = True
+                self._glimpse(scene, group, account)
+            else:
                 self._name(scene, group, events, account)
         self._bed(scene, account)
         out: list[Observation] = [] if account.bed is None else [account.bed]
         for group, name, cues in account.named:
             out += sounds(scene, group, name, cues.rhythm, self._cluster(name.concept, group.vector, context))
+        if account.hidden or account.unnamed:
+            out = rows(scene, out)
         out += self._beside(scene, [o for o in out if isinstance(o, Sound)], events)
         out += self._shapes(scene, account.unnamed, [o.span for o in out if isinstance(o, Sound) and o.score >= 0.6])
         return out
@@ -127,14 +139,26 @@ class SoundListener:
     def _name(self, scene: Scene, group: Group, events: list[ClassEvent], account: Account) -> None:
         """Names a group, by a second hearing or by the class that passes on its own in it, or leaves it unnamed."""
         cues = scene.cues(group)
-        name = named(self._opinion.rank(scene.audio(group), scene.view(scene.picked(group))), cues)
+        ranking = self._opinion.rank(scene.audio(group), scene.view(scene.picked(group)))
+        name = named(ranking, cues)
         voted = self._voted(scene, group, events, cues)
         if voted is not None and (name is None or round(voted.chance - name.chance, 3) > 0):
             name = voted
+        name = familiar(name, ranking, cues)
         if name is None or name.chance < limits("sound")["naming"]["likely"]:
             account.unnamed.append((group, cues.rhythm))
         if name is not None and ontology()[name.concept].owner != "speech":
             account.named.append((group, name, cues))
+
+    def _glimpse(self, scene: Scene, group: Group, account: Account) -> None:
+        """A name, never a sure one, for what is left to the listeners of speech and music: it is told only where they
+        find neither."""
+        cues = scene.cues(group)
+        name = named(self._opinion.judge([scene.view(scene.picked(group))] * VIEWS), cues)
+        if name is not None and ontology()[name.concept].owner is None:
+            account.named.append((group, replace(name, chance=min(name.chance, VOTE_MOST)), cues))
+        if name is None or name.chance < limits("sound")["naming"]["likely"]:
+            account.unnamed.append((group, cues.rhythm))
 
     def _voted(self, scene: Scene, group: Group, events: list[ClassEvent], cues: Cues) -> Name | None:
         """The concept whose own events fill most of a group, weighted by their chances."""
@@ -152,8 +176,7 @@ class SoundListener:
         if not weight:
             return None
         concept = max(weight, key=lambda c: (round(weight[c], 4), c))
-        share = weight[concept] / best[concept] / max(group.sounding, 0.02)
-        if share < VOTE_SHARE or (len(group.stretches) < 3 and group.sounding < LONE_S and best[concept] < VOTE_MOST):
+        if weight[concept] / best[concept] / max(group.sounding, 0.02) < VOTE_SHARE:
             return None
         return Name(concept, best[concept], min(best[concept], VOTE_MOST))
 
@@ -180,9 +203,9 @@ class SoundListener:
         for label in ("Speech", "Music"):
             if scene.patches.scores[picked, scene.patches.classes.index(label)].mean() >= OWNED / 2:
                 return
-        ranked = self._opinion.rank(scene.cut(start, end), scene.view(picked))
-        steady = [n for n in ranked if ontology()[n.concept].kind != "impulsive"]
-        name = named(steady, Cues(NO_RHYTHM, 0.0, None))
+        ranking = self._opinion.rank(scene.cut(start, end), scene.view(picked))
+        steady = tuple(f for f in ranking.figures if ontology()[f[0]].kind != "impulsive")
+        name = named(replace(ranking, figures=steady), Cues(NO_RHYTHM, 0.0, None))
         if name is None or round(name.chance, 3) < limits("sound")["naming"]["bed_least"]:
             return
         if ontology()[name.concept].owner is not None:

@@ -9,12 +9,9 @@ import numpy as np
 from earwitness.clip import Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.listeners.listener import Patches
+from earwitness.scene.listeners.sound_opinion import Head
 from earwitness.scene.listeners.sound_segments import Stretch, runs
 from earwitness.scene.ontology.concepts import ontology
-
-STEPS = (0.0, 0.4, 0.6, 1.0)
-CHANCES = (0.0, 0.4, 0.6, 0.85)
-"""A class reaches its `sure` threshold with .85; six and four tenths of it are worth .6 and .4."""
 
 EARLY_S, LATE_S = 0.7, 0.3
 
@@ -42,26 +39,18 @@ def series(patches: Patches) -> dict[str, Floats]:
     return out
 
 
-def chance(concept: str, peak: float) -> float:
-    """The chance of a class by its largest patch score."""
-    table = limits("sound")["tagger"]
-    sure = float(table["sure"].get(concept, table["default"]))
-    top = CHANCES[-1] + 0.1 * max(0.0, peak - sure) / max(1e-3, 1.0 - sure)
-    return round(min(top, float(np.interp(peak / sure, STEPS, CHANCES)) + max(0.0, top - CHANCES[-1])), 4)
-
-
-def class_events(patches: Patches, least: float) -> list[ClassEvent]:
+def class_events(patches: Patches, least: float, head: Head) -> list[ClassEvent]:
     """Events whose chance reaches `least`, surest first."""
     table = limits("sound")["tagger"]
     bridge = max(1, round(float(table["bridge_s"]) / 0.24))
     out: list[ClassEvent] = []
     for concept, score in series(patches).items():
-        if chance(concept, float(score.max(initial=0.0))) < least:
+        top = float(score.max(initial=0.0))
+        if round(head.of_class(concept, top), 3) < least:
             continue
-        sure = float(table["sure"].get(concept, table["default"]))
-        for a, b in _joined(runs(score >= sure * float(table["off"])), bridge):
+        for a, b in _joined(runs(score >= min(top, float(table["highest"])) * float(table["off"])), bridge):
             peak = float(score[a:b].max())
-            worth = chance(concept, round(peak, 3))
+            worth = round(head.of_class(concept, peak), 3)
             if worth >= least:
                 start = float(patches.times[a]) + patches.seconds / 2 - 0.12
                 end = float(patches.times[b - 1]) + patches.seconds / 2 + 0.12

