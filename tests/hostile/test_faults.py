@@ -30,6 +30,7 @@ from kit.sounds import noise, tone, wav_bytes
 SOAK = os.environ.get("SOAK") == "1"
 KILLS = 50 if SOAK else 5
 INTERNAL = "An internal error has occurred, please try again later or contact service support."
+READY = "The engine is not ready."
 TESTS = Path(__file__).parents[1]
 
 
@@ -53,14 +54,14 @@ def test_x43_kills_at_random_moments_under_load(victim: str, tmp_path: Path) -> 
     """Each of 50 kills (a tenth unless SOAK=1) costs at most the calls in work, with an error that may be retried."""
     dice = random.Random(43)
     bodies = [chat_body(data_url(wav_bytes(noise(seconds)))) for seconds in (1, 5, 20)]
-    bodies.append(chat_body(data_url(silent_flac(600))))
+    bodies.append(chat_body(data_url(silent_flac(120))))
     ended: Counter[tuple[int, str]] = Counter()
     stop = False
     with served(tmp_path, Echo()) as server, ThreadPoolExecutor(6) as pool:
 
         def call(number: int) -> None:
             while not stop:
-                reply = requests.post(server.root + CHAT, json=bodies[number % len(bodies)], timeout=60)
+                reply = requests.post(server.root + CHAT, json=bodies[number % len(bodies)], timeout=110)
                 ended[reply.status_code, "" if reply.ok else message(reply)] += 1
 
         calls = [pool.submit(call, number) for number in range(6)]
@@ -79,13 +80,12 @@ def test_x43_kills_at_random_moments_under_load(victim: str, tmp_path: Path) -> 
             time.sleep(dice.uniform(0.0, 0.5 if victim == "template" else 0.1))
         stop = True
         for future in calls:
-            future.result(90)
+            future.result(120)
         assert done == KILLS
-        assert set(ended) <= {(200, ""), (500, INTERNAL)}
+        assert set(ended) <= {(200, ""), (500, INTERNAL), (503, READY)}
         assert ended[200, ""] > 0
-        assert ended[500, INTERNAL] <= 6 * KILLS
-        if victim == "child":
-            assert ended[500, INTERNAL] <= KILLS
+        failed = sum(ended.values()) - ended[200, ""]
+        assert failed <= (KILLS if victim == "child" else 6 * KILLS)
         for body in (bodies[0], native_body(data_url(wav_bytes(tone(440))))):
             path = GENERATION if "input" in body else CHAT
             assert requests.post(server.root + path, json=body, timeout=20).status_code == 200

@@ -129,7 +129,8 @@ async def test_x29_x30_x31_no_file_and_no_socket_is_so_much_as_asked_for(tmp_pat
 async def test_the_tripwire_trips(tmp_path: Path) -> None:
     """A file that makes the decoder need more than it has by mapping is no call off the list; a forbidden one is."""
     code = "import sys; sys.path.insert(0, sys.argv[1]); import confine, os\nconfine.OTHERWISE = 0x80000000\n"
-    code += "confine.confine({'memory': 1 << 30, 'cpu_s': 5, 'file_bytes': 9})\nos.open('/etc/passwd', os.O_RDONLY)"
+    code += "confine.confine({'memory': 1 << 30, 'cpu_s': 5, 'file_bytes': 9})\n"
+    code += "os.open('/etc/passwd', os.O_RDONLY)"
     folder = str(Path(intake_package.__file__).parent)
     done = subprocess.run([sys.executable, "-I", "-c", code, folder], capture_output=True, check=False)
     assert done.returncode == -31  # SIGSYS

@@ -39,8 +39,9 @@ def main() -> None:
     }
     for name in sys.argv[2:]:
         fds = [os.open(name, os.O_RDONLY), *(os.memfd_create("out") for _ in range(3))]
+        parent = os.getpid()
         if (pid := os.fork()) == 0:
-            worker.child({**job, "sha256": ""}, fds, parts)
+            worker.child({**job, "sha256": ""}, fds, parts, parent)
         _, status = os.waitpid(pid, 0)
         for fd in fds:
             os.close(fd)

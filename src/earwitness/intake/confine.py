@@ -54,9 +54,14 @@ OTHERWISE = 0x00050000 | errno.EPERM
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def confine(job: dict[str, Any]) -> None:
-    """Applies everything above with the job's `memory`, `cpu_s`, `file_bytes`. Raises OSError if it cannot."""
-    parent, held = os.getppid(), _address_space()
+def confine(job: dict[str, Any], parent: int | None = None) -> None:
+    """Applies everything above with the job's `memory`, `cpu_s`, `file_bytes`, to a child of `parent`
+    (default: whoever is its parent now).
+
+    Raises:
+        OSError: it cannot be applied.
+    """
+    parent, held = parent or os.getppid(), _address_space()
     _become_nobody()  # from here on nothing of /proc can be read
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -110,4 +110,15 @@ def spooled(parent: Path | None = None) -> Iterator[Spool]:
     try:
         yield Spool(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Removes the folder; its own files by name first, which needs no file to be opened."""
+    with suppress(OSError):
+        spool = Spool(folder)
+        for path in (spool.original, spool.pcm, spool.profile):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
+        return
+    shutil.rmtree(folder, ignore_errors=True)

@@ -48,11 +48,11 @@ def beside(name: str) -> ModuleType:
     return module
 
 
-def child(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> None:
+def child(job: dict[str, Any], fds: list[int], parts: SimpleNamespace, parent: int) -> None:
     """The forked child: confines itself, decodes, writes its line and exits; never returns."""
     code = 70
     try:
-        parts.confine.confine(job)
+        parts.confine.confine(job, parent)
         result = parts.decoding.decode_job(job, fds, parts)
         line = json.dumps(result, allow_nan=False).encode()
         if len(line) > MAX_RESULT:
@@ -133,14 +133,14 @@ class Template:
 
     def start(self, job: dict[str, Any], fds: list[int]) -> None:
         """Forks the child; says None where files or processes are short."""
-        pid = -1
+        pid, template = -1, os.getpid()
         try:
             if len(fds) == 4:  # fewer came where this process may open no more
                 pid = os.fork()
             if pid == 0:
                 self.control.close()
                 self.selector.close()
-                child(job, fds, self.parts)
+                child(job, fds, self.parts, template)
             watch = os.pidfd_open(pid)
         except OSError:
             if pid > 0:
