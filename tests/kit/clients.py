@@ -21,6 +21,7 @@ import uvicorn
 
 from earwitness.accounting.books import Books
 from earwitness.captioner import Captioner
+from earwitness.engine import Engine
 from earwitness.intake import Intake, Limits
 from earwitness.intake.address import Allowed
 from earwitness.intake.uploads import Uploads
@@ -62,7 +63,7 @@ class Served:
     """A running server: where it is, and its insides."""
 
     port: int
-    engine: Echo
+    engine: Any
     exchange: Exchange
     folder: Path
 
@@ -87,7 +88,7 @@ class Served:
 @contextmanager
 def served(
     folder: Path,
-    engine: Echo | None = None,
+    engine: Engine | None = None,
     options: ServerOptions | None = None,
     limits: Limits | None = None,
     allowed: tuple[str, ...] = ("127.0.0.1:*",),

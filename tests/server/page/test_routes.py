@@ -137,6 +137,18 @@ def test_a_recording_is_taken_drawn_played_captioned_and_forgotten(server: Serve
     assert requests.get(f"{server.root}/{taken['sound']}", timeout=5).status_code == 404
 
 
+def test_one_of_two_recordings_is_forgotten(server: Served) -> None:
+    first, second = (take(server, tone(0.3)).json()["key"] for _ in range(2))
+    url = f"{server.root}/page/audio"
+    requests.delete(url, params={"key": first}, headers=ours(OTHER), timeout=5).raise_for_status()
+    assert caption(server, first, **ours()).status_code == 200
+    requests.delete(url, params={"key": first}, headers=ours(), timeout=5).raise_for_status()
+    assert caption(server, first, **ours()).status_code == 400
+    assert caption(server, second, **ours()).status_code == 200
+    requests.delete(url, headers=ours(), timeout=5).raise_for_status()
+    assert not kept(server)
+
+
 def test_a_recording_belongs_to_its_session(server: Served) -> None:
     key = take(server, tone(0.5)).json()["key"]
     assert caption(server, key, **ours(OTHER)).status_code == 400
@@ -279,6 +291,8 @@ def test_with_keys_only_a_caller_with_one_may_bring_recordings(tmp_path: Path) -
         assert requests.get(server.root + "/page/about", timeout=5).json()["key_needed"] is True
         refused = take(server, tone(0.5))
         assert (refused.status_code, refused.json()["error"]["code"]) == (401, "NotAllowed.key_missing")
+        large = take(server, bytes(20_000_000))  # all of it is let in before the answer, which then arrives
+        assert (large.status_code, large.json()["error"]["code"]) == (401, "NotAllowed.key_missing")
         wrong = take(server, tone(0.5), Authorization="Bearer no")
         assert wrong.json()["error"]["code"] == "NotAllowed.key_wrong"
         taken = take(server, tone(0.5), Authorization=f"Bearer {text}")

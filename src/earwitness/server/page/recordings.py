@@ -47,9 +47,9 @@ class Recording:
 class Shelf(Uploads):
     """An upload store whose owners may take away what is theirs."""
 
-    def drop(self, owner: str) -> None:
-        """Deletes all files of `owner`."""
-        shutil.rmtree(self._owner(owner), ignore_errors=True)
+    def drop(self, owner: str, key: str = "") -> None:
+        """Deletes the file `key` of `owner`, or all of them."""
+        shutil.rmtree(self._place(owner, key) if key else self._owner(owner), ignore_errors=True)
 
 
 def shelf(options: PageOptions) -> Shelf:
@@ -120,9 +120,12 @@ class Recordings:
         with self._reserved(key, 0):
             async with self._captioner.open(UrlSource(url)) as clip:
                 assert clip.original is not None  # noqa: S101  a fetched clip always has its file
-                size = await asyncio.to_thread(self._copy, session, key, clip.original)
-                self._hold(key, size)
-                return await self._told(session, key, clip)
+                try:
+                    self._hold(key, await asyncio.to_thread(self._copy, session, key, clip.original))
+                    return await self._told(session, key, clip)
+                except BaseException:
+                    self.drop(session, key)
+                    raise
 
     def _copy(self, session: str, key: str, original: Path) -> int:
         with self._store.put(self._permit(session, key)) as file, original.open("rb") as source:
@@ -140,7 +143,7 @@ class Recordings:
             async with self._captioner.open(UploadSource(key, PREFIX + session)) as clip:
                 return await self._told(session, key, clip)
         except BaseException:
-            self.drop(session)
+            self.drop(session, key)
             raise
 
     async def _told(self, session: str, key: str, clip: Clip) -> Recording:
@@ -149,11 +152,11 @@ class Recordings:
         facts = dict(facts_of(clip)) | {"size_bytes": clip.facts.size_bytes}
         return Recording(f"oss://{key}", "page/sound/" + quote(key.removeprefix("page/")), facts, peaks)
 
-    def drop(self, session: str) -> None:
-        """Deletes all recordings of a session."""
-        self._store.drop(PREFIX + session)
-        for key in [k for k in self._held if k.startswith(f"page/{session}/")]:
-            del self._held[key]
+    def drop(self, session: str, key: str = "") -> None:
+        """Deletes a recording of a session, or all of them."""
+        self._store.drop(PREFIX + session, key)
+        for held in [k for k in self._held if k.startswith(f"page/{session}/") and key in ("", k)]:
+            del self._held[held]
 
     def sound(self, session: str, key: str) -> Path:
         """The sound of a recording as a WAV file, 16 kHz and one channel.

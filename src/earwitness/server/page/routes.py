@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from earwitness.accounting import price
 from earwitness.captioner import Captioner
-from earwitness.errors import BadRequest, EarwitnessError, Expired, TooLarge
+from earwitness.errors import BadRequest, EarwitnessError, Expired
 from earwitness.intake import Intake, Limits
 from earwitness.server.door import Door, Reply
 from earwitness.server.exchange import Exchange
@@ -93,16 +93,17 @@ class Doors:
 
     async def take(self, door: Door, headers: Headers) -> None:
         """`POST /page/audio?name=…`: the raw bytes of a recording."""
-        whose = self._ours(headers)
+        own_page(headers)
         length = headers.get("content-length", "")
         declared = int(length) if length.isascii() and length.isdigit() else None
         name = QueryParams(door.scope["query_string"]).get("name", "")
         pieces = self._exchange.bodies.pieces(door.receive)
         try:
+            whose = self._ours(headers)
             key = await self._recordings.take(whose, name, pieces, declared)
-        except EarwitnessError as error:
-            if isinstance(error, TooLarge) and headers.get("expect", "").lower() != "100-continue":
-                await self._exchange.bodies.swallow(pieces, 0)
+        except EarwitnessError:
+            # A browser that still sends hears of a broken connection, and not why.
+            await self._exchange.bodies.swallow(pieces, 0)
             raise
         await door.attended(self._answer(door, self._recordings.open(whose, key)))
 
@@ -116,9 +117,10 @@ class Doors:
         await door.attended(self._answer(door, self._recordings.fetch(whose, url.strip())))
 
     async def leave(self, door: Door, headers: Headers) -> None:
-        """`DELETE /page/audio`: the page is done with all that it brought."""
+        """`DELETE /page/audio?key=…`: the page is done with a recording; without a key, with all that it brought."""
         own_page(headers)
-        self._recordings.drop(session(headers))
+        key = QueryParams(door.scope["query_string"]).get("key", "").removeprefix("oss://")
+        self._recordings.drop(session(headers), key)
         await door.reply(reply.json({}))
 
     async def peaks(self, door: Door, headers: Headers) -> None:

@@ -87,16 +87,16 @@ export class Account {
     const happenings = this.evidence(sentence).filter((n) => !["coverage", "level", "space", "quality", "flag", "pattern"].includes(n.kind));
     const spans = happenings.map((n) => [n.start, n.end]);
     if (!spans.length && sentence.start !== undefined) return [[sentence.start, sentence.end]];
-    return joined(spans);
+    return joined(spans, 1);
   }
 }
 
-/** Spans in order, those less than a second apart as one. */
-function joined(spans) {
+/** Spans in order, those at most `gap` seconds apart as one. */
+export function joined(spans, gap) {
   const out = [];
   for (const [start, end] of spans.sort((a, b) => a[0] - b[0])) {
     const last = out.at(-1);
-    if (last && start <= last[1] + 1) last[1] = Math.max(last[1], end);
+    if (last && start <= last[1] + gap) last[1] = Math.max(last[1], end);
     else out.push([start, end]);
   }
   return out;

@@ -66,6 +66,7 @@ function nameOf(error) {
   if (error.code in WORDS) return error.code;
   if (error.code === "invalid_api_key" && /No API-key/.test(error.message)) return "NotAllowed.key_missing";
   if (/^Failed to find the requested/.test(error.message)) return "Expired.expired";
+  if (error.code === "limit_requests" && /rate limit/i.test(error.message)) return "NotAllowed.rate_requests";
   if (error.code in PUBLIC) return PUBLIC[error.code];
   return error.status === 503 ? "NotReady.not_ready" : "";
 }

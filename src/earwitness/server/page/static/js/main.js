@@ -61,19 +61,19 @@ function clear() {
   for (const id of ["result", "actions", "developers"]) show($(id), false);
 }
 
-/** Ends what runs and has the server forget. */
+/** Ends what runs and has the server forget. What was still being sent it forgets by itself. */
 function drop() {
   running?.abort();
   running = null;
   progress.end();
   $("work").classList.remove("busy");
-  server.forget();
+  if (given) server.forget(given.key);
 }
 
 // --- one recording ---------------------------------------------------------------------------------------------------
 
 async function start(recording) {
-  if (running || given) drop();
+  drop();
   what = recording;
   clear();
   screen("work");
@@ -81,6 +81,7 @@ async function start(recording) {
   $("name").focus();
   document.title = `${what.name} – Earwitness`;
   if (what.file && what.file.size > about.limits.file_bytes) return fail(new Refused(413, { code: "TooLarge.too_large", limit: about.limits.file_bytes }));
+  if (about.key_needed && !server.keyed) return fail(new Refused(401, { code: "NotAllowed.key_missing" }));
   if (what.file && what.file.size === 0) return fail(new Refused(400, { code: "NoSound.no_sound" }));
   const mine = (running = new AbortController());
   progress.begin();
@@ -91,7 +92,7 @@ async function start(recording) {
     finished();
   } catch (error) {
     if (!mine.signal.aborted) {
-      server.forget();
+      if (given) server.forget(given.key);
       fail(error);
     }
   } finally {

@@ -106,9 +106,10 @@ export class Server {
     return { levels, bands: Number(answer.headers.get("x-bands")), columns: Number(answer.headers.get("x-columns")) };
   }
 
-  /** Has the server forget all that this tab brought; also works while the tab is being closed. */
-  forget() {
-    fetch("page/audio", { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
+  /** Has the server forget a recording, or all that this tab brought; also works while the tab is being closed. */
+  forget(key = "") {
+    const options = { method: "DELETE", headers: this.#headers(), keepalive: true };
+    fetch(`page/audio?${new URLSearchParams({ key })}`, options).catch(() => {});
   }
 }
 

@@ -1,5 +1,6 @@
 // The timeline: what is shown of the recording, where it plays, what is lit.
 
+import { joined } from "./account.js";
 import { $, make, show } from "./dom.js";
 import { Lanes } from "./lanes.js";
 import { View } from "./view.js";
@@ -66,7 +67,7 @@ export class Timeline {
   /** Lights notes, and their seconds on the waveform. */
   light(notes) {
     this.lanes.light(notes);
-    this.#lit = notes.filter((n) => n.kind !== "coverage").map((n) => [n.start, n.end]);
+    this.#lit = joined(notes.filter((n) => n.kind !== "coverage").map((n) => [n.start, n.end]), 0);
     this.#draw();
   }
 

@@ -43,6 +43,8 @@ export class Progress {
  */
 export async function listen(server, model, what, progress, told, signal) {
   const taken = await bring(server, what, progress, signal);
+  if (signal.aborted) server.forget(taken.key);
+  signal.throwIfAborted();
   told.taken(taken);
   const account = new Account();
   const { seconds } = taken.facts;
