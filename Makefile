@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 
-.PHONY: help setup dev qwen caption serve test check fix bench bench-quick soak lock clean
+.PHONY: help setup dev qwen caption serve test check fix bench bench-quick check-upstreams soak lock clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 # --- environment ---------------------------------------------------------------------------------------------------
 
@@ -79,6 +79,9 @@ bench: $(VENV)/.dev ## measure everything side by side with its peer; writes ben
 
 bench-quick: $(VENV)/.dev ## the same, shortened to ten minutes
 	$(BIN)/python -m bench.run --quick
+
+check-upstreams: $(VENV)/.dev $(VENV)/.qwen ## the engine upstream against a real vLLM and transformers serve (3.5 GB, once)
+	$(BIN)/python -m bench.check_upstreams
 
 lock: $(VENV)/.dev ## compile requirements/*.in to hash-pinned *.txt without addresses
 	for name in build core server redis s3 traces postgres bulk ray dev; do \

@@ -24,6 +24,7 @@ STEPS: dict[str, tuple[list[str], list[str]]] = {
     "start-up": (["bench.caption", "start"], ["bench.caption", "start", "--repeats", "2"]),
     "known truth": (["bench.acoustics"], ["bench.acoustics"]),
     "upstream": (["bench.upstream"], ["bench.upstream", "--repeats", "3"]),
+    "the open weights' shape": (["bench.qwen"], []),
     "server": (["bench.server"], ["bench.server", "--quick"]),
     "long clips": (["bench.caption", "long"], []),
 }

@@ -17,7 +17,7 @@ from earwitness.caption import Delta, Finish, Options, Sampling
 from earwitness.clip import Clip
 from earwitness.engines.options import QwenOptions
 from earwitness.engines.qwen import QwenEngine
-from earwitness.errors import NotReady
+from earwitness.errors import NotReady, TooLong, WeightsError
 from kit import tiny_qwen
 from kit.sounds import clip_of
 
@@ -62,6 +62,14 @@ async def test_the_whole_clip_is_heard(engine: QwenEngine, seconds: float, place
     assert finish.facts["model_prompt_tokens"] == places + 10 + 3 + 8
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_forty_minutes_are_heard_whole(engine: QwenEngine) -> None:
+    _, finish = await tell(engine, noise(2_400.0), max_tokens=2)
+    assert finish.counted is not None
+    assert finish.counted.audio_tokens == 31_200
+
+
 async def test_length_ends_the_account(engine: QwenEngine) -> None:
     _, finish = await tell(engine, noise(2), max_tokens=7)
     assert finish.reason == "length"
@@ -104,21 +112,83 @@ async def test_two_callers_take_turns(engine: QwenEngine) -> None:
     assert both == [alone, alone]
 
 
-async def test_a_folder_without_weights_is_refused(checkpoint: Path, tmp_path: Path) -> None:
-    shutil.copy(checkpoint / "config.json", tmp_path)
-    with pytest.raises(NotReady, match=r"incomplete.*model\.safetensors"):
-        await QwenEngine(QwenOptions(model=tmp_path)).start()
+async def test_an_unread_account_takes_no_time_of_the_next(engine: QwenEngine) -> None:
+    """A caller who leaves while he waits is not heard at all."""
+    first = asyncio.create_task(tell(engine, noise(1), max_tokens=400, sampling=Sampling(temperature=1.0, seed=5)))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(tell(engine, noise(1), max_tokens=20_000))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await asyncio.wait_for(first, 60)
+    _, finish = await asyncio.wait_for(tell(engine, noise(1), max_tokens=1), 30)
+    assert finish.reason == "length"
 
 
-async def test_another_architecture_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(NotReady, match="type llama"):
-        await QwenEngine(QwenOptions(model=tmp_path)).start()
+@pytest.mark.parametrize("form", ["captioner", "thinker"])
+async def test_both_forms_of_a_checkpoint_load(tmp_path: Path, form: tiny_qwen.Form) -> None:
+    engine = QwenEngine(QwenOptions(model=tiny_qwen.make(tmp_path, form=form), device="cpu", dtype="float32"))
+    await engine.start()
+    try:
+        _, finish = await tell(engine, noise(1), max_tokens=1)
+        assert finish.counted is not None
+        assert finish.counted.audio_tokens == 13
+    finally:
+        await engine.close()
 
 
-async def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match=r"config\.json"):
-        await QwenEngine(QwenOptions(model=tmp_path)).start()
+async def test_clips_heard_together_are_told_as_if_alone(checkpoint: Path, engine: QwenEngine) -> None:
+    clips = [noise(s) for s in (3.37, 2.6, 3.0, 2.5)]
+    wish = {"max_tokens": 24, "sampling": Sampling(temperature=0)}
+    alone = [await tell(engine, c, **wish) for c in clips]
+    batching = QwenEngine(QwenOptions(model=checkpoint, device="cpu", dtype="float32", batch=4))
+    await batching.start()
+    try:
+        blocker = asyncio.create_task(tell(batching, noise(40), max_tokens=2))  # the others wait meanwhile
+        await asyncio.sleep(0)
+        together = await asyncio.gather(*(tell(batching, c, **wish) for c in clips))
+        await blocker
+    finally:
+        await batching.close()
+    assert together == alone
+
+
+async def test_the_longest_clip_of_the_contract_fits_and_a_longer_one_is_refused(engine: QwenEngine) -> None:
+    loaded = engine._loaded
+    assert loaded is not None
+    loaded.positions = 200
+    with pytest.raises(TooLong, match="in windows"):
+        await tell(engine, noise(20), max_tokens=1)
+    _, finish = await tell(engine, noise(5), max_tokens=1_000, sampling=Sampling(temperature=0))
+    assert finish.counted is not None
+    assert finish.counted.completion_tokens <= 200 - finish.counted.prompt_tokens
+
+
+async def test_weights_that_do_not_fit_name_the_alternatives(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from earwitness.engines import qwen_model
+
+    monkeypatch.setattr(qwen_model, "usable_memory", lambda: 1_000)
+    with pytest.raises(NotReady, match=r"need .* GiB .*upstream.*scene"):
+        await QwenEngine(QwenOptions(model=checkpoint, device="cpu")).start()
+
+
+async def test_a_tokenizer_of_another_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "other")
+    config = json.loads((folder / "config.json").read_text())
+    config["thinker_config"]["audio_token_id"] = 7
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(NotReady, match="audio_token_id"):
+        await QwenEngine(QwenOptions(model=folder, device="cpu")).start()
+
+
+async def test_a_broken_folder_is_an_error_of_the_engine_too(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "cut")
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    engine = QwenEngine(QwenOptions(model=folder, device="cpu"))
+    with pytest.raises(WeightsError, match="cut short"):
+        await engine.start()
+    assert engine.state() == "failed"
 
 
 async def test_an_engine_that_was_not_started_says_so(checkpoint: Path) -> None:

@@ -42,7 +42,7 @@ def test_slices_do_not_show() -> None:
 
 
 @pytest.mark.torch
-@pytest.mark.parametrize("seconds", [0.1, 1.0, 6.013, 31.0, 61.3])
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 6.013, 31.0, 61.3, 301.0])
 def test_agrees_with_the_official_extractor(seconds: float) -> None:
     from transformers import WhisperFeatureExtractor
 
@@ -55,3 +55,20 @@ def test_agrees_with_the_official_extractor(seconds: float) -> None:
     own = log_mel(samples)
     assert own.shape == official.shape
     assert np.abs(own - official).max() < 1e-4
+
+
+def test_forty_minutes_are_all_there() -> None:
+    """240,000 frames, and those of the last minute are those of the last minute alone."""
+    samples = np.tile(np.random.default_rng(2).normal(0, 0.1, 60 * RATE).astype(np.float32), 40)
+    whole = log_mel(samples)
+    assert whole.shape == (128, 240_000)
+    assert places_of(whole.shape[1]) == 31_200
+    alone = log_mel(samples[-60 * RATE :])
+    assert np.allclose(whole[:, -5_990:-10], alone[:, 10:-10], atol=1e-5)
+
+
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_agrees_with_the_official_extractor_on_forty_minutes() -> None:
+    test_agrees_with_the_official_extractor(2_400.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import aclosing
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,3 +183,20 @@ def test_observations_become_json() -> None:
 
     with pytest.raises(TypeError, match="set"):
         plain(Odd({1}))
+
+
+async def test_listeners_run_in_the_callers_context() -> None:
+    ident: ContextVar[str] = ContextVar("ident")
+    seen: list[str] = []
+
+    class Curious(Dogs):
+        def listen(self, clip: Clip, span: Span, context: Context) -> Report:
+            seen.append(ident.get())
+            return super().listen(clip, span, context)
+
+    ident.set("request 7")
+    async with aclosing(engine(Curious()).listen(long_clip(), Options())) as events:
+        async for _ in events:
+            pass
+    assert seen == ["request 7"] * len(seen)
+    assert len(seen) > 1
