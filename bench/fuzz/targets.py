@@ -236,7 +236,9 @@ def words(data: bytes) -> None:
     text = text_of(data)
     said = quote(Quote(plain.text(text), None))
     assert not set(said[1:-1]) & set('"“”„‟«»\n\x1b\x00')
-    assert terminal.called(text).isprintable()
+    called = terminal.called(text)
+    assert "\n" not in called
+    assert not plain.UNSAFE.search(called)
     assert not plain.UNSAFE.search(terminal.as_json({"text": text}))
     assert isinstance(clean(text), str)
 
