@@ -38,7 +38,7 @@ def at_once(chosen: Settings) -> int:
         return chosen.server.running
     if chosen.engine == "qwen":
         return chosen.qwen.batch
-    return len(os.sched_getaffinity(0))
+    return max(1, len(os.sched_getaffinity(0)) // chosen.server.workers)
 
 
 def serve_on(chosen: Settings, sock: socket.socket, quiet: bool, ready: Callable[[str], None]) -> None:

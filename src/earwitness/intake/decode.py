@@ -92,6 +92,8 @@ class Decoder:
         self._next = 0
         self._closed = False
         self.versions: Versions | None = None
+        self.deaths = 0
+        """Processes that died by a signal or went away while they decoded, for operators to see."""
 
     @property
     def pid(self) -> int | None:
@@ -203,6 +205,7 @@ class Decoder:
                 status, line = await self._decoded(path, spool, sha256)
                 break
             except _TemplateDied as error:
+                self.deaths += not self._closed
                 if attempt == 2 or self._closed:
                     raise Failed("The decoder died while it read this audio; please try again.") from error
         return await asyncio.to_thread(self._collect, status, line, spool, path, name, sha256)
@@ -309,6 +312,7 @@ class Decoder:
         if status is None:
             raise Failed("No process could be started to decode this audio; please try again.", cause="fork")
         if os.WIFSIGNALED(status):
+            self.deaths += 1
             raise death(os.WTERMSIG(status))
         if os.waitstatus_to_exitcode(status) != 0:
             raise gave_up()

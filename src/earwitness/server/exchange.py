@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from decimal import Decimal
@@ -28,10 +29,13 @@ from earwitness.server.gate.limits import KeyLimits
 from earwitness.server.gate.policy import Policy
 from earwitness.server.gate.quota import Granted, Quota
 from earwitness.server.gate.turns import Places, Turns
+from earwitness.server.log import Log
 from earwitness.server.metrics import Metrics, Stages
 from earwitness.server.options import ServerOptions
 from earwitness.server.sse import Piece, Pieces, batches
 from earwitness.server.traces import Trace, Traces, Value
+
+log = Log("earwitness.server")
 
 
 class Wire(Protocol):
@@ -108,14 +112,22 @@ class Exchange:
         """Deletes expired uploads of all `stores` now and every `every_s` seconds, until it is cancelled."""
         while self.stores:
             for store in self.stores:
-                await asyncio.to_thread(store.expire)
+                try:
+                    await asyncio.to_thread(store.expire)
+                except EarwitnessError as error:  # a store on another machine that is away now
+                    log.event("sweep.failed", {"error": error.message, **error.facts}, logging.WARNING)
             await asyncio.sleep(every_s)
 
     async def pulse(self, every_s: float = 1.0) -> None:
         """Notes the state of what is behind, until it is cancelled."""
+        seen, deaths = 0, self.metrics.deaths.labels("decoder")
         while True:
             self.metrics.engine(self.captioner.engine.state())
             self.metrics.redis_away.set(self.quota.away)
+            if isinstance(self.captioner.intake, Intake):
+                now = self.captioner.intake.decoder.deaths
+                deaths.inc(now - seen)
+                seen = now
             await asyncio.sleep(every_s)
 
     def stop(self) -> None:

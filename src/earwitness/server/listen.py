@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from earwitness.errors import BadRequest
 from earwitness.server.exchange import Exchange
 from earwitness.server.options import ServerOptions
+from earwitness.server.warm import warm
 
 HEAD_LIMIT = 64 * 1024
 """Most bytes of the head of a request."""
@@ -218,8 +219,7 @@ def run(app: ASGIApp, exchange: Exchange, sock: socket.socket, ready: Callable[[
         try:
             await exchange.books.start()
             await exchange.captioner.start()
-            # Loaded at its first use, which would hold the event loop at the end of the first caption.
-            await asyncio.to_thread(exchange.captioner.tokenizer.count, "ready")
+            await warm(exchange.captioner)
             await exchange.quota.start()
             beside = [asyncio.create_task(exchange.sweep()), asyncio.create_task(exchange.pulse())]
             await Draining(config(app, exchange.options), exchange, ready).run_until_told(sock)

@@ -62,8 +62,8 @@ class ServerOptions:
     """Calls of one process that may be in work at once, waiting ones among them; one more is refused (E33)."""
 
     at_once: Count = 0
-    """Calls that the engine of one process hears at one time, the others wait for their turn; 0: as many as there are
-    cores, and all of them where other servers hear."""
+    """Calls that the engine of one process hears at one time, the others wait for their turn; 0: its share of
+    the cores, and all calls where other servers hear."""
 
     workers: Some = 1
     """Processes that serve. Each has its own engine; they share the address, the ledger and, by Redis, the quotas."""

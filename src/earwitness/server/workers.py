@@ -116,7 +116,8 @@ class Supervisor:
             try:
                 engine = await worker.ready
             except NotReady:
-                if not announced and not any(w.ready.done() and w is not worker for w in self._workers):
+                others = any(w.ready.done() and w is not worker for w in self._workers)
+                if not announced and not others and not self._stopping.is_set():
                     self._failure = worker.process.returncode
                     self._stop()
                     return
@@ -154,6 +155,8 @@ class Supervisor:
         assert process.stdin is not None  # noqa: S101  both pipes were asked for
         process.stdin.write(self._greeting.encode() + b"\n")
         self._beside(self._listen(worker))
+        if self._stopping.is_set():  # the signal came while it was being started
+            self._send(worker, signal.SIGTERM)
         return worker
 
     async def _listen(self, worker: Worker) -> None:
