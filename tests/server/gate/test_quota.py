@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -157,6 +158,22 @@ async def test_a_budget(url: str) -> None:
             async with at.enter("poor", limits, lambda _: None, spent):
                 pass
         assert refused.value.code == "budget"
+
+
+@pytest.mark.parametrize("jump_s", [-3600.0, 3600.0])
+async def test_a_clock_that_jumps_locks_nobody_out(jump_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = 0.0
+    clock = SimpleNamespace(time=lambda: time.time() + ahead)
+    monkeypatch.setattr("limits.aio.storage.memory.time", clock)
+    monkeypatch.setattr("earwitness.server.gate.rates.time", clock)
+    async with quota("") as at:
+        limits = KeyLimits(requests_per_minute=2, tokens_per_minute=50)
+        assert await refusals(at, 3, limits, tokens=20) == ["rate_requests"]
+        ahead = jump_s
+        assert await refusals(at, 3, limits, tokens=20) == ["rate_requests"]
+        with pytest.raises(NotAllowed) as refused:
+            await call(at, limits)
+        assert 0 <= float(str(refused.value.facts["retry_after_s"])) <= 10
 
 
 def test_own_limits_go_before_the_default() -> None:
