@@ -1,11 +1,13 @@
-"""Bulk against a loop over the command, the resume of a large finished run, and memory over many short clips.
+"""Bulk against a loop over the command, its listeners alone and Ray; resume of a large run; memory over many clips.
 
     python -m bench.bulk speed  [--clips 200] [--loop 10]   # clips of 5 to 10 s; the loop is timed on a part of them
+    python -m bench.bulk ray    [--clips 200]               # two actors against two workers, once models are loaded
     python -m bench.bulk resume [--rows 10000]              # a second run of a finished one, JSONL and Parquet
     python -m bench.bulk memory [--clips 2000]              # resident memory of all processes, early and late
 
 The clips are cut from the corpus's recordings in a seeded order, every one with bytes of its own. The loop runs the
-command once a clip, as a shell would; its time a clip is the median.
+command once a clip, as a shell would; its time a clip is the median. The sum of the listeners is what two processes of
+one thread, side by side, take for `listen` alone, every clip decoded before: bulk can at best take half of that.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import random
 import statistics
@@ -21,6 +24,8 @@ import sys
 import tempfile
 import time
 import wave
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,12 @@ import numpy as np
 
 from bench.long import labels, shared
 from bench.machine import machine, save
-from earwitness.bulk.sinks import sink
+from earwitness import assemble
+from earwitness.bulk import manifest
+from earwitness.bulk.run import Run
+from earwitness.bulk.sinks import rows, sink
+from earwitness.bulk.work import Crew
+from earwitness.caption import Options, fold
 from earwitness.clip import RATE
 from earwitness.intake import Intake
 from earwitness.source import PathSource
@@ -71,11 +81,16 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
         began = time.perf_counter()
         subprocess.run([COMMAND, "bulk", str(folder), str(Path(scratch) / "out.jsonl"), "-q"], check=True)
         bulk = (time.perf_counter() - began) / len(clips)
+        stored = sizes(Path(scratch) / "out.jsonl")
         alone = []
         for path in clips[: a.loop]:
             began = time.perf_counter()
             subprocess.run([COMMAND, "caption", "-q", str(path)], check=True, stdout=subprocess.DEVNULL)
             alone.append(time.perf_counter() - began)
+        context = multiprocessing.get_context("spawn")
+        together = context.Barrier(2)
+        with ProcessPoolExecutor(2, context, initializer=_meet, initargs=(together,)) as pool:
+            listening = sum(pool.map(listeners, [clips[0::2], clips[1::2]]))
     loop = statistics.median(alone)
     return {
         "clips": a.clips,
@@ -83,7 +98,84 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
         "bulk_s_per_clip": round(bulk, 3),
         "loop_s_per_clip": round(loop, 3),
         "times_faster": round(loop / bulk, 2),
+        "listeners_s_per_clip": round(listening / len(clips), 3),
+        "share_of_listeners": round(listening / 2 / len(clips) / bulk, 3),
+        **stored,
     }
+
+
+def sizes(out: Path) -> dict[str, int]:
+    """Bytes a row of a JSONL file, and of the same rows as Parquet."""
+    found = list(rows(out))
+    folder = out.with_name("parquet")
+    there = sink(folder)
+    there.open(lambda _: True)
+    for row in found:
+        there.append(row)
+    there.close()
+    parts = sum(path.stat().st_size for path in folder.iterdir())
+    return {"jsonl_bytes_a_row": out.stat().st_size // len(found), "parquet_bytes_a_row": parts // len(found)}
+
+
+def _meet(together: Any) -> None:
+    """Gives a process the barrier at which both begin."""
+    globals()["TOGETHER"] = together
+
+
+def listeners(clips: list[Path]) -> float:
+    """Seconds of `listen` over all clips, one after the other, with one thread and everything loaded and decoded."""
+    return asyncio.run(_listeners(clips))
+
+
+async def _listeners(clips: list[Path]) -> float:
+    captioner = assemble.from_flags({"scene": {"threads": 1}})
+    await captioner.start()
+    total, waited = 0.0, False
+    try:
+        for path in clips:
+            async with captioner.open(PathSource(path)) as clip:
+                if not waited:
+                    await fold(captioner.listen(clip, Options()))  # what is loaded at the first clip
+                    await asyncio.to_thread(globals()["TOGETHER"].wait)
+                    waited = True
+                began = time.perf_counter()
+                await fold(captioner.listen(clip, Options()))
+                total += time.perf_counter() - began
+    finally:
+        await captioner.close()
+    return total
+
+
+def ray(a: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of two actors and of two workers for the last four fifths of the clips, when all models are loaded."""
+    from earwitness.bulk import ray as cluster
+
+    result: dict[str, Any] = {"clips": a.clips}
+    crew = Crew(2, flags={"scene": {"threads": 1}})
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "in"
+        folder.mkdir()
+        asyncio.run(cut(folder, a.clips, 5.0, 10.0))
+        items = manifest.read(str(folder))
+        for name in ("local", "ray"):
+            at: list[float] = []
+            there = sink(Path(scratch) / f"{name}.jsonl")
+            there.open(lambda _: True)
+            told = partial(_note, at)
+            began = time.perf_counter()
+            run = cluster.Run(crew, there, "local", told) if name == "ray" else Run(crew, there, told)
+            run.run(items)
+            there.close()
+            assert len(at) == len(items)
+            result[f"{name}_whole_s"] = round(time.perf_counter() - began, 1)
+            # From a row on after which nothing came for a while: rows of Ray come by the block.
+            first = next(i for i in range(len(at) // 5, len(at) - 1) if at[i + 1] - at[i] > 0.05)
+            result[f"{name}_s_per_clip"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
+    return result | {"ray_over_local": round(result["ray_s_per_clip"] / result["local_s_per_clip"], 3)}
+
+
+def _note(at: list[float], _: Any) -> None:
+    at.append(time.perf_counter())
 
 
 def resume(a: argparse.Namespace) -> dict[str, Any]:
@@ -150,14 +242,14 @@ def resident(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "resume", "memory"])
+    parser.add_argument("what", choices=["speed", "resume", "memory", "ray"])
     parser.add_argument("--clips", type=int)
     parser.add_argument("--loop", type=int, default=10)
     parser.add_argument("--rows", type=int, default=10_000)
     a = parser.parse_args()
-    a.clips = a.clips or {"speed": 200, "memory": 2000}.get(a.what, 0)
+    a.clips = a.clips or {"speed": 200, "ray": 200, "memory": 2000}.get(a.what, 0)
     print(json.dumps(machine(), indent=1))
-    result = {"speed": speed, "resume": resume, "memory": memory}[a.what](a)
+    result = {"speed": speed, "resume": resume, "memory": memory, "ray": ray}[a.what](a)
     print(json.dumps(result, indent=1))
     save(f"bulk_{a.what}", result)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from earwitness.bulk.manifest import Columns, Item, read
+from earwitness.bulk.manifest import Columns, Item, load, read
 from earwitness.errors import BadRequest
 
 Write = Callable[..., Path]
@@ -108,3 +108,68 @@ def test_nothing_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadRequest) as caught:
         read(str(tmp_path / name))
     assert caught.value.code == "input_missing"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("c.csv", b"path\na.wav\nb.wav,extra\n", "line 3: more values than columns"),
+        ("c.csv", b'path\na.wav\n"b.wav\n', "line 3: unexpected end of data"),
+        ("c.csv", b"path,n\na.wav,1\n,2\n", "line 3: path is empty"),
+        ("c.csv", b"path\na.wav\n\xff\xfe.wav\n", "line 3: not UTF-8"),
+        ("c.csv", b"path\na.wav\ns3://bucket/b.wav\n", "line 3: s3:// is not fetched"),
+        ("c.csv", b"name\na.wav\n", "line 1: no column of"),
+        ("c.tsv", b"path\tn\na.wav\t1\t2\n", "line 2: more values than columns"),
+        ("c.txt", b"a.wav\n\xff.wav\n", "line 2: not UTF-8"),
+        ("c.txt", b"a.wav\nb\0.wav\n", "line 2: a zero byte"),
+        ("c.jsonl", b'{"path": "a.wav"}\n{"url": 7}\n', "line 2: url is empty"),
+        ("c.jsonl", b'{"path": "a.wav"}\n\xff\n', "line 2: not UTF-8"),
+        ("c.jsonl", b'{"path": "a.wav"}\n' + b"[" * 100_000, "line 2: not JSON"),
+        ("c.jsonl", b'{"path": "a.wav"}\n{"name": "b.wav"}\n', "line 2: no column of"),
+    ],
+)
+def test_bad_lines(tmp_path: Path, name: str, content: bytes, says: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadRequest) as caught:
+        read(str(tmp_path / name))
+    assert says in caught.value.message
+
+
+def test_an_id_of_two_clips_is_reported_with_both_lines(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("key,path\nk,a.wav\nm,b.wav\nk,c.wav\n")
+    with pytest.raises(BadRequest) as caught:
+        read(str(tmp_path / "c.csv"), Columns("path", "key"))
+    where = tmp_path / "c.csv"
+    assert caught.value.message == f"{where} line 4: the id 'k' stands for another clip at {where} line 2"
+
+
+def test_a_clip_named_twice_is_heard_once_and_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("x.wav\ny.wav\nx.wav\n")
+    (tmp_path / "b.txt").write_text("y.wav\nz.wav\n")
+    told: list[str] = []
+    found = read(str(tmp_path / "*.txt"), told=told.append)
+    assert [i.id for i in found] == ["x.wav", "y.wav", "z.wav"]
+    assert told == [
+        f"{tmp_path}/a.txt line 3: 'x.wav' again, first at {tmp_path}/a.txt line 1; it is heard once",
+        f"{tmp_path}/b.txt line 1: 'y.wav' again, first at {tmp_path}/a.txt line 2; it is heard once",
+    ]
+
+
+def test_clips_of_several_folders_are_called_by_their_folder(clip: Write, tmp_path: Path) -> None:
+    clip("one/a.wav")
+    clip("two/a.wav")
+    found = read(str(tmp_path / "in" / "*"))
+    assert [i.id for i in found] == [f"{tmp_path}/in/one/a.wav", f"{tmp_path}/in/two/a.wav"]
+
+
+def test_a_broken_tar_is_named(tmp_path: Path) -> None:
+    (tmp_path / "s.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(BadRequest, match=r"s\.tar cannot be read"):
+        read(str(tmp_path / "s.tar"))
+
+
+@pytest.mark.parametrize(
+    "item", [Item("a", "a.wav", Path("x/a.wav")), Item("t", "t", Path("s.tar"), 512, 10), Item("u", "http://u/")]
+)
+def test_items_travel_as_text(item: Item) -> None:
+    assert load(item.dump()) == item

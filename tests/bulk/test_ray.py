@@ -106,5 +106,7 @@ def test_a_node_killed_midway_costs_no_row_and_changes_none(clip: Write, tmp_pat
 def test_no_cluster_there(tmp_path: Path) -> None:
     from earwitness.bulk import ray
 
+    there = opened(tmp_path / "out.jsonl")
     with pytest.raises(NotReady, match="no Ray cluster"):
-        ray.Run(crew(tmp_path), opened(tmp_path / "out.jsonl"), "127.0.0.1:1")
+        ray.Run(crew(tmp_path), there, "127.0.0.1:1")
+    there.close()

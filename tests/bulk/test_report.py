@@ -91,3 +91,11 @@ def test_the_script_is_valid(out: Path, tmp_path: Path) -> None:
     node = shutil.which("node")
     assert node
     assert subprocess.run([node, "--check", str(tmp_path / "page.js")], capture_output=True).returncode == 0
+
+
+def test_the_table_is_bounded_and_the_distributions_are_not(out: Path) -> None:
+    shown = data(page(out, listed=2))
+    assert [r["id"] for r in shown["rows"]] == ["bad.wav", "unsure.wav"]
+    assert shown["clips"] == 5
+    assert shown["seconds"] == pytest.approx(409.0)
+    assert shown["counts"]["sounds"] == [["door bell", 2]]

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,14 @@ def crew(tmp_path: Path, workers: int = 2, **flags: Any) -> Crew:
     return Crew(workers, flags={"folder": str(tmp_path), **flags}, make=bulk_echo.make)
 
 
-def go(tmp_path: Path, crew: Crew, out: str = "out.jsonl") -> list[Row]:
+def go(tmp_path: Path, crew: Crew, out: str = "out.jsonl", retry: Iterable[str] = ()) -> list[Row]:
     """One run over the folder `in`; all rows that are there afterwards."""
     items = manifest.read(str(tmp_path / "in"))
     standing: set[str] = set()
     wanted = {i.id: i for i in items}
 
     def keep(row: Row) -> bool:
-        stands = plan.settled(wanted[row["id"]], plan.done(row), plan.Rules())
+        stands = plan.settled(wanted[row["id"]], plan.done(row), plan.Rules(frozenset(retry)))
         if stands:
             standing.add(row["id"])
         return stands

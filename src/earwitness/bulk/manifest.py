@@ -169,12 +169,13 @@ def _lines(path: Path, _: Columns) -> Iterator[Item | str]:
 
 
 def _table(path: Path, columns: Columns) -> Iterator[Item | str]:
-    unreadable: list[str] = []
+    at, unreadable = "", False
 
     def text() -> Iterator[str]:
-        for where, line in _text(path):
+        nonlocal at, unreadable
+        for at, line in _text(path):  # noqa: B007 (read below)
             if line is None:
-                unreadable.append(f"{where}: not UTF-8")
+                unreadable = True
                 return
             yield line
 
@@ -193,8 +194,9 @@ def _table(path: Path, columns: Columns) -> Iterator[Item | str]:
                 else _row(row, column, columns.id, where, path.parent)
             )
     except csv.Error as error:
-        yield f"{path} line {table.line_num}: {error}"
-    yield from unreadable
+        yield f"{at}: {error}"
+    if unreadable:
+        yield f"{at}: not UTF-8"
 
 
 def _objects(path: Path, columns: Columns) -> Iterator[Item | str]:

@@ -1,8 +1,8 @@
 """The same work on a Ray cluster: Ray Data places it, tries it again and holds it back; rows come home to one sink.
 
-Each actor has one captioner, made by the same settings, and hears blocks of clips. Clips that come back without a row,
-since whoever heard them died more often than Ray tries again, are sent once more one by one, so that a clip that kills
-its listener costs no other clip its row; without a row again it is a failed row.
+Each actor has one captioner, made by the same settings, and hears blocks of clips. Where an actor or its machine dies,
+Ray puts another in its place; the clips that it had come back without a row and are sent once more, one by one, so that
+a clip that kills its listener costs no other clip its row. Without a row for the third time, it is a failed row.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +31,8 @@ from earwitness.errors import EarwitnessError, NotReady
 
 BLOCK = 16
 """Most clips that an actor gets at a time, for each that it hears at once; fewer where there are few clips."""
-RETRIES = 1
-"""How often Ray gives a block to somebody else whose actor, or its machine, has died."""
+SOLO = 2
+"""How often a clip is sent by itself whose first listener has died."""
 
 Batch = Mapping[str, Sequence[str]]
 
@@ -127,11 +128,11 @@ class Run:
         """
         try:
             waiting, same = self._sorted(items)
-            for block in (None, 1):
-                for row in self._heard(list(waiting.values()), block):
+            for alone in (False, *[True] * SOLO):
+                for row in self._heard(list(waiting.values()), alone):
                     if (row.get("error") or {}).get("code") != NotReady.code:
                         self._write(row, waiting, same)
-                    elif block == 1:  # no clip's fault; what is missing from a row is done by the next run
+                    elif alone:  # no clip's fault; what has no row is done by the next run
                         raise NotReady(row["error"]["message"])
             while waiting and not self._stopped:
                 self._write(died(next(iter(waiting.values())), self._crew.model), waiting, same)
@@ -158,20 +159,19 @@ class Run:
                     heard[digest] = item
         return waiting, same
 
-    def _heard(self, items: Sequence[Item], block: int | None) -> Iterator[Row]:
+    def _heard(self, items: Sequence[Item], alone: bool) -> Iterator[Row]:
         most = min(len(items), self._actors)
         if not items or self._stopped:
             return
-        block = block or max(1, min(len(items) // (most * 8), BLOCK * self._crew.heard_at_once))
+        block = 1 if alone else max(1, min(len(items) // (most * 8), BLOCK * self._crew.heard_at_once))
         pool = ray.data.ActorPoolStrategy(
-            min_size=1,
-            max_size=most,
-            initial_size=most,
-            max_tasks_in_flight_per_actor=2,
-            max_concurrent_calls_per_actor=2,
+            size=most,
+            max_tasks_in_flight_per_actor=1 if alone else 2,
+            max_concurrent_calls_per_actor=1 if alone else 2,
             enable_true_multi_threading=True,
         )
-        given = {"compute": pool, "fn_constructor_args": (self._crew, self._flag), "max_task_retries": RETRIES}
+        # A restarted actor would keep its clips until there is room for it again, which may be never.
+        given = {"compute": pool, "fn_constructor_args": (self._crew, self._flag), "max_restarts": 0}
         for text in self._rows(Hearer, items, block, **given):
             row = json.loads(text)
             if "problem" in row:
@@ -205,6 +205,17 @@ class Run:
         self._written += 1
 
 
+def _reach(address: str) -> None:
+    """Raises NotReady at once where nobody listens; Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].partition("/")[0].rpartition(":")
+    if not port.isdigit():  # "auto", or a name that Ray resolves
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10.0).close()
+    except OSError as error:
+        raise NotReady(f"There is no Ray cluster at {address}: {error.strerror or error}.") from error
+
+
 def connect(address: str, workers: int) -> None:
     """Joins the cluster at `address`, or starts one of this machine; nothing is reported to anybody.
 
@@ -218,13 +229,14 @@ def connect(address: str, workers: int) -> None:
     if address == "local":
         where |= {"num_cpus": workers or None, "include_dashboard": False, "object_store_memory": 256 << 20}
     else:
+        _reach(address)
         settings = {k: v for k, v in os.environ.items() if k.startswith("EARWITNESS_") and "KEY" not in k}
         where |= {"runtime_env": {"env_vars": settings}}
     try:
         ray.init(**where, log_to_driver=False, logging_level=logging.ERROR, ignore_reinit_error=True)
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise NotReady(f"There is no Ray cluster to work with at {address}: {error}") from error
-    # `max_task_retries` has a successor nowhere; the extra `ray` stays below the version that takes it away.
+    # `max_restarts` has no successor; the extra `ray` stays below the version that takes it away.
     warnings.filterwarnings("ignore", message=".*ray_remote_args.*")
     told = ray.data.DataContext.get_current()
     told.enable_progress_bars = False

@@ -14,6 +14,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -26,6 +27,7 @@ from earwitness.bulk.work import Crew, copied, died
 from earwitness.errors import EarwitnessError, NotReady
 
 _TRIES = 2
+_STARTS = 4
 PATIENCE = (2.0, 10.0, 60.0)
 """Seconds that a clip waits when this machine or its server was not ready for it, before each further try."""
 
@@ -149,14 +151,22 @@ class Run:
     def _attend(self) -> None:
         """The life of one worker, from this side."""
         try:
-            worker = _Worker(self._crew, self._processes)
-            while self._keep_busy(worker):
-                worker = _Worker(self._crew, self._processes)
+            while self._keep_busy(self._hire()):
+                continue
         except EarwitnessError as error:
             if not self._stop.is_set():
                 self._rows.put(error)
         finally:
             self._rows.put(None)
+
+    def _hire(self) -> _Worker:
+        """A worker with its models loaded; one that dies over it, by itself or by somebody's hand, is replaced."""
+        for start in range(_STARTS):
+            if start and self._stop.is_set():
+                break
+            with suppress(EOFError):
+                return _Worker(self._crew, self._processes)
+        raise NotReady("Workers end before their models are loaded; is there enough memory?")
 
     def _keep_busy(self, worker: _Worker) -> bool:
         """Feeds a worker until there is nothing left; True if it died and another should go on."""
@@ -201,7 +211,7 @@ class Run:
 
 
 class _Worker:
-    """A process with its end of the pipe. Raises NotReady if its models do not load."""
+    """A process with its end of the pipe. Raises NotReady if its models do not load, EOFError if it dies over it."""
 
     def __init__(self, crew: Crew, processes: list[BaseProcess]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -213,8 +223,9 @@ class _Worker:
         processes.append(self.process)
         try:
             problem = self.pipe.recv()
-        except EOFError:
-            problem = "A worker ended before its models were loaded."
+        except (EOFError, OSError):
+            self.join()
+            raise EOFError from None
         if problem is not None:
             self.join()
             raise NotReady(problem)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,6 +19,7 @@ from earwitness.caption import Caption, Options, fold
 from earwitness.captioner import Captioner
 from earwitness.clip import SourceFacts
 from earwitness.errors import EarwitnessError, Failed, Unreachable
+from earwitness.intake.spool import BoundedFile, spooled
 from earwitness.render.record import record
 from earwitness.source import PathSource, Source, UrlSource
 
@@ -30,8 +30,7 @@ async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asynci
     facts: SourceFacts | None = None
     result: Caption | EarwitnessError
     try:
-        with tempfile.TemporaryDirectory(prefix="earwitness-bulk-") as folder:
-            source = _source(item, Path(folder))
+        with _source(item) as source:
             async with captioner.open(source) as clip:
                 facts = clip.facts
                 async with turn, aclosing(captioner.listen(clip, Options(windows=crew.windows))) as events:
@@ -64,19 +63,33 @@ def died(item: Item, model: str) -> Row:
     return {**head, "stamp": list(before) if before else None, **record(item.source, model, error)}
 
 
-def _source(item: Item, folder: Path) -> Source:
-    if item.path is None:
-        return UrlSource(item.source)
-    if item.start is None or item.size is None:
-        return PathSource(item.path)
-    target = folder / Path(item.id).name
+@contextmanager
+def _source(item: Item) -> Iterator[Source]:
+    """The clip as intake takes it; a member of a tar lies in a temporary file for as long.
+
+    Raises:
+        Unreachable: the tar cannot be read. NotReady, Failed: the temporary file cannot be written.
+    """
+    if item.path is None or item.start is None or item.size is None:
+        yield UrlSource(item.source) if item.path is None else PathSource(item.path)
+        return
+    with spooled() as spool:
+        target = spool.folder / Path(item.id).name
+        with BoundedFile(target, 0) as file:
+            for block in _member(item.path, item.start, item.size):
+                file.write(block)
+        yield PathSource(target)
+
+
+def _member(archive: Path, start: int, size: int) -> Iterator[bytes]:
     try:
-        with item.path.open("rb") as archive:
-            archive.seek(item.start)
-            target.write_bytes(archive.read(item.size))
+        with archive.open("rb") as file:
+            file.seek(start)
+            while block := file.read(min(size, 1 << 20)):
+                size -= len(block)
+                yield block
     except OSError as error:
         raise Unreachable("The archive cannot be read.", code="not_found") from error
-    return PathSource(target)
 
 
 Maker = Callable[[Mapping[str, Any]], Captioner]
