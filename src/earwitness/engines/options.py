@@ -20,6 +20,10 @@ class SceneOptions:
     """Another speech model: a folder in CTranslate2 form (faster-whisper's), or a name of the catalogue: small, medium,
     large-v3, large-v3-turbo (from the hub). Default: whisper-base."""
 
+    sound_model: Path | None = None
+    """Another tagger of sounds beside the one that is always there, stronger or of an open vocabulary: a folder
+    with `tagger.onnx`, `classes.csv` and `tagger.toml` (see scene/listeners/sound_second.py). Default none."""
+
     compute_type: str = "int8"
     """Number format of the speech model as CTranslate2 names it (int8, float32, float16 ...). Default int8."""
 

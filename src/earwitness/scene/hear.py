@@ -46,6 +46,7 @@ class Hearing:
     threads: int = 2
     compute_type: str = "int8"
     speech_model: Path | None = None
+    sound_model: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _tone(_store: Store, _hearing: Hearing) -> Listener:
 def _sound(store: Store, hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.sound import SoundListener
 
-    return SoundListener(store.path("yamnet"), threads=hearing.threads)
+    return SoundListener(store.path("yamnet"), threads=hearing.threads, second=hearing.sound_model)
 
 
 def _speech(store: Store, hearing: Hearing) -> Listener:

@@ -16,13 +16,14 @@ import numpy as np
 from earwitness.clip import Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.evidence import overlap
-from earwitness.scene.evidence.observation import Level, Music, Span, Tag, Tone, Utterance
+from earwitness.scene.evidence.observation import Level, Music, Observation, Section, Span, Tag, Tone, Utterance
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Context, Patches, Report
 from earwitness.scene.listeners.music_instruments import instruments, most
 from earwitness.scene.listeners.music_rhythm import Tempo, onset_envelope, tempo
+from earwitness.scene.listeners.music_structure import changes, loop
 from earwitness.scene.listeners.music_style import genres, moods, synthetic, vocals
-from earwitness.scene.listeners.music_tags import Tagger
+from earwitness.scene.listeners.music_tags import Tagger, mel
 from earwitness.scene.listeners.music_tonal import Key, chroma, key
 
 Texture = Literal["solo", "ensemble", "drums"]
@@ -82,14 +83,29 @@ class MusicListener:
         if not isinstance(patches, Patches) or not len(patches.times):
             return Report((), (Coverage(self.name, span, "skipped", "no scores of the sound listener"),))
         tones = [o.span for o in context.so_far if isinstance(o, Tone)]
-        found = []
+        found: list[Observation] = []
         for where, mean in stretches(patches, span, self._limits["gate"]):
             toned = sum(overlap(where, t) for t in tones) / (where[1] - where[0])
             if toned < self._limits["gate"]["tone"]:
                 heard = self._music(clip, where, mean, patches, context)
                 if self._borne_out(heard):
-                    found.append(heard)
+                    found += [heard, *self._changes(heard.span, patches)]
         return Report(tuple(found), (Coverage(self.name, span, "ran"),))
+
+    def _changes(self, span: Span, patches: Patches) -> list[Section]:
+        """Where the music becomes another."""
+        limit = self._limits["structure"]
+        places = changes(patches, *span, limit["change"], limit["window_s"])
+        return [
+            Section(
+                span=(round(max(span[0], t - 0.5), 2), round(min(span[1], t + 0.5), 2)),
+                score=round(min(0.95, 0.6 + novelty - limit["change"]), 3),
+                listener=self.name,
+                of="music",
+                name="change",
+            )
+            for t, novelty in places
+        ]
 
     def _borne_out(self, music: Music) -> bool:
         """Whether short music is more than a score: swells and rewound tape pass for it until one asks for an
@@ -126,6 +142,7 @@ class MusicListener:
             vocals_score=voice_score,
             texture=texture(played, tags),
             dynamics=self._dynamics(context, span),
+            loop_s=None if background else loop(mel(samples), self._limits["structure"]["loop"]),
             synthetic=synthetic(heard, tags, self._limits["style"]),
             background=background,
         )

@@ -27,6 +27,7 @@ from earwitness.scene.listeners.sound_opinion import Head, Name, Opinion
 from earwitness.scene.listeners.sound_report import rows, shape, sound, sounds
 from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.listeners.sound_scene import NO_RHYTHM, Scene
+from earwitness.scene.listeners.sound_second import SecondTagger
 from earwitness.scene.listeners.sound_segments import stretches
 from earwitness.scene.listeners.sound_tagger import PATCH_S, PATCH_SAMPLES, Tagger, looped
 from earwitness.scene.ontology.concepts import ontology
@@ -75,14 +76,16 @@ class SoundListener:
         yamnet: folder with the tagger's graph and class names.
         threads: of the tagger.
         head: another one than the shipped.
+        second: folder of another tagger (`sound_second`), whose scores are mixed in.
     """
 
     name = "sound"
 
-    def __init__(self, yamnet: Path, threads: int = 1, head: Head | None = None) -> None:
+    def __init__(self, yamnet: Path, threads: int = 1, head: Head | None = None, second: Path | None = None) -> None:
         self._tagger = Tagger(yamnet, threads)
         self._opinion = Opinion(self._tagger, head)
         self.classes = self._tagger.classes
+        self._second = None if second is None else SecondTagger(second, threads)
 
     def listen(self, clip: Clip, span: Span, context: Context) -> Report:
         """Sounds, shapes and patterns of the span; puts `patches` into `context.shared`."""
@@ -98,6 +101,8 @@ class SoundListener:
 
     def _patches(self, samples: Floats, span: Span) -> Patches:
         times, scores, embeddings = self._tagger.run(samples)
+        if self._second is not None:
+            scores = self._second.mixed(samples, times + np.float32(PATCH_S / 2), scores, self._tagger.classes)
         padded = looped(samples, PATCH_SAMPLES)
         starts = np.round(times * RATE).astype(int)
         least = 10 ** (SILENT_DB / 20)

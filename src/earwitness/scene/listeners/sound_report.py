@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from earwitness.scene.evidence.observation import Observation, Pattern, Shape, Sound
+from earwitness.scene.listeners.sound_course import moving
 from earwitness.scene.listeners.sound_groups import Group
 from earwitness.scene.listeners.sound_opinion import Name
 from earwitness.scene.listeners.sound_recurrence import Row, recurring
 from earwitness.scene.listeners.sound_rhythm import SHARE, Rhythm
 from earwitness.scene.listeners.sound_scene import Scene
 from earwitness.scene.listeners.sound_segments import Stretch
-from earwitness.scene.listeners.sound_shape import form
+from earwitness.scene.listeners.sound_shape import form as form_of
 from earwitness.scene.listeners.sound_tagger import WINDOW, log_mel
 from earwitness.scene.ontology.concepts import ontology
 
@@ -78,6 +79,11 @@ def sounds(scene: Scene, group: Group, name: Name, beat: Rhythm, cluster: int) -
     out: list[Observation] = list(found)
     if beat.period_s is not None and kind in ("impulsive", "tonal"):
         out.append(pattern(name.concept, [s.id for s in found], beat, found[0].start, found[-1].end))
+    elif len(found) == 1 and (form := moving(name.concept, scene.levels_of(group))) is not None:
+        told = found[0]
+        out.append(
+            Pattern(span=told.span, score=told.score, listener=LISTENER, of=name.concept, form=form, events=(told.id,))
+        )
     return out
 
 
@@ -133,7 +139,7 @@ def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
     """A group without a name, by its loudest stretch."""
     span = (round(group.start + scene.span[0], 2), round(group.end + scene.span[0], 2))
     best = max(group.stretches, key=lambda s: (round(s.peak_db, 1), -s.start))
-    seen = form(scene.cut(best.start - 0.02, best.end))
+    seen = form_of(scene.cut(best.start - 0.02, best.end))
     count = len(beat.onsets) if beat.share >= SHARE else len(group.stretches)
     many = beat.period_s is not None or (count >= 3 and best.length <= 0.5)
     described = Shape(

@@ -81,6 +81,10 @@ class Scene:
             self.beat(group), spread_db(self.levels[a : max(b, a + 2)]), None if steady else round(level - under, 1)
         )
 
+    def levels_of(self, group: Group) -> Floats:
+        """Levels per 10 ms from the group's start to its end."""
+        return self.levels[round(group.start / FRAME_S) : max(round(group.end / FRAME_S), 1)]
+
     def beat(self, group: Group) -> Rhythm:
         """The rhythm of a group: of its stretches where they come evenly, else of the onsets within."""
         if group.end - group.start < 1.0:
