@@ -125,6 +125,22 @@ async def test_an_unread_account_takes_no_time_of_the_next(engine: QwenEngine) -
     assert finish.reason == "length"
 
 
+async def test_closing_ends_what_is_told_and_refuses_what_waits(checkpoint: Path) -> None:
+    engine = QwenEngine(QwenOptions(model=checkpoint, device="cpu", dtype="float32"))
+    await engine.start()
+    told = asyncio.create_task(
+        tell(engine, noise(1), max_tokens=20_000, sampling=Sampling(temperature=1.0, seed=3, top_p=1.0, top_k=0))
+    )
+    waiting = asyncio.create_task(tell(engine, noise(1), max_tokens=1))
+    await asyncio.sleep(0.5)
+    await asyncio.wait_for(engine.close(), 30)
+    _, finish = await asyncio.wait_for(told, 5)
+    assert finish.counted is not None
+    assert finish.counted.completion_tokens < 20_000
+    with pytest.raises(NotReady, match="closed"):
+        await asyncio.wait_for(waiting, 5)
+
+
 @pytest.mark.parametrize("form", ["captioner", "thinker"])
 async def test_both_forms_of_a_checkpoint_load(tmp_path: Path, form: tiny_qwen.Form) -> None:
     engine = QwenEngine(QwenOptions(model=tiny_qwen.make(tmp_path, form=form), device="cpu", dtype="float32"))

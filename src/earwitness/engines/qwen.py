@@ -36,6 +36,7 @@ class QwenEngine:
         self._loaded: Loaded | None = None
         self._starting = asyncio.Lock()
         self._waiting = Waiting(options.batch)
+        self._jobs: set[Job] = set()
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="earwitness-qwen")
 
     @property
@@ -76,8 +77,13 @@ class QwenEngine:
         return Loaded(self._options)
 
     async def close(self) -> None:
+        """Ends what is being told within a token, refuses what waits, and frees the model; idempotent."""
         self._state = "closed"
-        self._worker.shutdown(wait=True, cancel_futures=True)
+        for job in tuple(self._jobs):
+            job.stop.set()
+            if self._waiting.drop(job):
+                job.end(NotReady("The engine is closed."))
+        await asyncio.to_thread(self._worker.shutdown, wait=True, cancel_futures=True)
         self._loaded = None
 
     async def listen(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
@@ -98,6 +104,7 @@ class QwenEngine:
             loop.call_soon_threadsafe(queue.put_nowait, item)
 
         job = Job(clip, options.sampling, min(options.max_tokens or MOST_TOKENS, MOST_TOKENS), put, put)
+        self._jobs.add(job)
         self._waiting.add(job)
         loop.run_in_executor(self._worker, self._turn, loaded)
         item: str | Account | Exception = ""
@@ -112,6 +119,7 @@ class QwenEngine:
             yield self._finish(item)
         finally:
             job.stop.set()
+            self._jobs.discard(job)
             if isinstance(item, str) and not self._waiting.drop(job):
                 # The clip's samples may be gone once this is left, so the model must have let go of them.
                 await asyncio.shield(_end_of(queue))

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import version
 from numbers import Integral, Real
@@ -80,7 +81,7 @@ class SceneEngine:
         from earwitness.scene.hear import Hearing, load_ears
 
         o = self._options
-        return load_ears(self._store, Hearing(o.threads, o.compute_type, o.speech_model), o.strict)
+        return load_ears(self._store, Hearing(o.threads, o.compute_type, o.speech_model, o.sound_model), o.strict)
 
     async def close(self) -> None:
         self._ears = None
@@ -99,7 +100,9 @@ class SceneEngine:
         # A listener's step cannot be interrupted: the thread is left to end it when the caller leaves.
         worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="earwitness-scene")
         try:
-            while events := await asyncio.get_running_loop().run_in_executor(worker, next, account, ()):
+            loop = asyncio.get_running_loop()
+            # In the caller's context: what listeners log names the request in whose work they ran.
+            while events := await loop.run_in_executor(worker, copy_context().run, next, account, ()):
                 for event in events:
                     yield event
         finally:
