@@ -100,7 +100,7 @@ def build(
     """
     models = store(settings, progress)
     allowed = tuple(Allowed.parse(text) for text in settings.allow)
-    intake = Intake(settings.limits, allowed=allowed, uploads=uploads, pages=pages)
+    intake = Intake(settings.limits, allowed=allowed, uploads=uploads, pages=pages, proxy=settings.egress_proxy)
     return Captioner(intake, engine(settings, models), Tokenizer(models.path("qwen-tokenizer")))
 
 

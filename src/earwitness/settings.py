@@ -14,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
@@ -64,6 +65,10 @@ class Settings(BaseModel):
     """Sensitive categories, such as profanity, threat, gunfire: a server refuses clips in which one of them was heard,
     before a byte of text. Only `scene` raises flags. A wrong name is answered with all of them. Default: none."""
 
+    egress_proxy: str = ""
+    """Proxy through which audio is fetched by address, http://HOST:PORT; it resolves names and must refuse inner
+    addresses itself. Default: none; proxy variables of the environment are ignored."""
+
     limits: Limits = Limits()
     """What one audio may cost: seconds, bytes, times."""
 
@@ -96,6 +101,14 @@ class Settings(BaseModel):
         from earwitness.scene.ontology.concepts import ontology  # not read where nothing is blocked
 
         return tuple(_one_of(name, ontology().categories) for name in names) if names else ()
+
+    @field_validator("egress_proxy")
+    @classmethod
+    def _egress_proxy(cls, text: str) -> str:
+        found = urlsplit(text)
+        if text and (found.scheme not in ("http", "https") or not found.hostname or found.path.strip("/")):
+            raise ValueError("a proxy is named as http://HOST:PORT")
+        return text
 
     @field_validator("allow")
     @classmethod

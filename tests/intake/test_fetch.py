@@ -169,6 +169,38 @@ async def test_x10_redirects_are_judged(status: int, target: str, host: Host, tm
         assert inner.connections == 0
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "//[::1]h@//",
+        "http://[::1]@",
+        "http:127.0.0.1",
+        "http:/127.0.0.1/",
+        "///127.0.0.1/",
+        "\t//127.0.0.1/",
+        "//127.1/",
+        "//０.0.0.0/",
+        "https:127.0.0.1",
+        "?\x00",
+        "//a.example:0/",
+        "//u@a.example/",
+        "\\\\127.0.0.1",
+        "",
+        "data:,x",
+        "//[fe80::1%lo]/",
+    ],
+)
+async def test_x10_redirects_that_are_oddly_spelt(target: str, host: Host, tmp_path: Path) -> None:
+    """Refused, or read as a path of the same host, which has nothing there; nobody else is connected to."""
+    head = b"HTTP/1.1 302 Go\r\nContent-Length: 0\r\nLocation: " + target.encode() + b"\r\n\r\n"
+    host.answers["/go"] = head
+    async with running() as inner, fetching(tmp_path, f"127.0.0.1:{host.port}") as intake:
+        error = await error_of(intake, f"http://127.0.0.1:{host.port}/go")
+        assert isinstance(error, Forbidden | Unreachable)
+        assert inner.connections == 0
+    assert host.connections <= 2
+
+
 async def test_x11_too_many_redirects(host: Host, tmp_path: Path) -> None:
     for number in range(21):
         host.answers[f"/{number}"] = ok(b"", f"Location: {number + 1}", status="302 Found")
@@ -194,6 +226,28 @@ async def test_x14_proxy_variables_are_ignored(host: Host, tmp_path: Path, monke
     async with fetching(tmp_path, resolve=resolve) as intake:
         await error_of(intake, "http://good.example/a.wav")
     assert host.connections == 0
+
+
+async def test_x14_an_egress_proxy_is_used_where_the_operator_names_one(host: Host, tmp_path: Path) -> None:
+    """It is asked for names; addresses written as numbers, redirects to them too, are judged before it is asked."""
+    host.answers |= {
+        "http://good.example/a.mp3": ok(SOUND),
+        "http://good.example/go": ok(b"", "Location: http://169.254.169.254/secret", status="302 Go"),
+        "http://gone.example/": b"HTTP/1.1 403 Denied by policy\r\nContent-Length: 0\r\n\r\n",
+    }
+    intake = Intake(LIMITS, folder=tmp_path, proxy=f"http://127.0.0.1:{host.port}")
+    try:
+        async with intake.open_clip(UrlSource("http://good.example/a.mp3")) as clip:
+            assert clip.seconds > 1
+        assert host.connections == 1
+        for url in ("http://10.0.0.1/", "http://[::1]/", "http://127.1/", "http://100.100.100.200/latest"):
+            assert isinstance(await error_of(intake, url), Forbidden)
+        assert host.connections == 1
+        assert isinstance(await error_of(intake, "http://good.example/go"), Forbidden)
+        assert (await error_of(intake, "http://gone.example/")).code == "access_denied"
+        assert host.connections == 3
+    finally:
+        await intake.close()
 
 
 async def drip(writer: asyncio.StreamWriter) -> None:
@@ -258,6 +312,50 @@ async def test_x18_compressed_bodies_are_bounded_as_they_unfold(host: Host, tmp_
         assert (await error_of(intake, f"{url}/cut")).code == "incomplete"
         async with intake.open_clip(UrlSource(f"{url}/sound")) as clip:
             assert clip.seconds > 1
+
+
+async def test_x18_bytes_that_unfold_to_nothing_are_counted_too(host: Host, tmp_path: Path) -> None:
+    """Empty blocks without end, and what follows the end of a compressed body."""
+
+    async def hollow(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: deflate\r\n\r\nx\x9c")
+        while True:
+            writer.write(b"\x00\x00\x00\xff\xff" * 10_000)
+            await writer.drain()
+
+    async def trailing(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + gzip.compress(SOUND))
+        while True:
+            writer.write(bytes(10_000))
+            await writer.drain()
+
+    host.answers |= {"/hollow": hollow, "/trailing": trailing}
+    async with fetching(tmp_path, f"127.0.0.1:{host.port}") as intake:
+        url = f"http://127.0.0.1:{host.port}"
+        assert isinstance(await error_of(intake, f"{url}/hollow"), TooLarge)
+        async with intake.open_clip(UrlSource(f"{url}/trailing")) as clip:
+            assert clip.seconds > 1
+
+
+async def test_x17_heads_without_end_and_endless_interim_answers(host: Host, tmp_path: Path) -> None:
+    async def heads(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            writer.write(b"X-A: " + b"y" * 4000 + b"\r\n")
+            await writer.drain()
+
+    async def interim(writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0.001)
+
+    host.answers |= {"/heads": heads, "/interim": interim}
+    async with fetching(tmp_path, f"127.0.0.1:{host.port}") as intake:
+        for path in ("heads", "interim"):
+            begun = time.monotonic()
+            assert isinstance(await error_of(intake, f"http://127.0.0.1:{host.port}/{path}"), Unreachable)
+            assert time.monotonic() - begun < 3
 
 
 async def test_x19_a_short_body_is_never_captioned(host: Host, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class Intake:
         allowed: addresses outside the public net that may be fetched all the same.
         uploads: the upload store, if there is one.
         pages: the store of recordings of open pages: keys that begin with `page/` lie there.
+        proxy: the operator's egress proxy for addresses, `http://HOST:PORT`; empty: none.
         resolve: host name and port -> IP addresses, in place of the system's resolver.
     """
 
@@ -46,6 +47,7 @@ class Intake:
         allowed: tuple[Allowed, ...] = (),
         uploads: Uploads | None = None,
         pages: Uploads | None = None,
+        proxy: str = "",
         resolve: Resolve | None = None,
     ) -> None:
         self.limits = limits or Limits()
@@ -55,6 +57,7 @@ class Intake:
         self._folder = folder
         self._allowed = allowed
         self._resolve = resolve
+        self._proxy = proxy
 
     async def start(self) -> None:
         """Starts the template process ahead of the first audio; `open_clip` does so by itself."""
@@ -97,7 +100,7 @@ class Intake:
     async def _url(self, source: UrlSource, spool: Spool) -> Clip:
         from earwitness.intake import fetch  # an HTTP client is not needed to read a file
 
-        fetcher = fetch.Fetcher(self.limits, self._allowed, self._resolve or fetch.system_resolve)
+        fetcher = fetch.Fetcher(self.limits, self._allowed, self._resolve or fetch.system_resolve, self._proxy)
         with spool.writer(self.limits.url_bytes) as file:
             fetched = await fetcher.download(source.url, file)
         if file.size == 0:

@@ -2,7 +2,9 @@
 
 One name resolution a hop; the connection is made to a judged address, never to the name. Redirects are followed by us
 (`Limits.redirects`), each judged like the first address. Proxy variables of the environment are ignored: a proxy would
-connect on our behalf to addresses that nobody judged. Certificates are always checked.
+connect on our behalf to addresses that nobody judged. Where the operator names an egress proxy, it resolves names and
+must refuse inner addresses itself; we still judge addresses that are written as numbers. Certificates are always
+checked.
 """
 
 from __future__ import annotations
@@ -84,9 +86,17 @@ class Fetcher:
         limits: `url_bytes`, `connect_s`, `read_s`, `download_s`, `redirects`.
         allowed: addresses outside the public net that may be fetched all the same.
         resolve: name -> addresses; the system's resolver unless a test brings its own.
+        proxy: address of the operator's egress proxy; empty: we connect ourselves.
     """
 
-    def __init__(self, limits: Limits, allowed: tuple[Allowed, ...] = (), resolve: Resolve = system_resolve) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        allowed: tuple[Allowed, ...] = (),
+        resolve: Resolve = system_resolve,
+        proxy: str = "",
+    ) -> None:
+        self._proxy = proxy
         self._limits = limits
         self._allowed = allowed
         self._resolve = resolve
@@ -130,12 +140,20 @@ class Fetcher:
             raise Unreachable("The address's host is not known.", cause="dns")
         return judge(address, answers, self._allowed)
 
+    async def _connector(self, address: Address) -> aiohttp.TCPConnector:
+        """Connects to judged addresses alone; by an egress proxy, to that."""
+        if self._proxy:
+            if address.ip is not None:
+                judge(address, [str(address.ip)], self._allowed)
+            return aiohttp.TCPConnector(force_close=True)
+        judged = _Judged(address, await self._answers(address))
+        return aiohttp.TCPConnector(resolver=judged, use_dns_cache=False, force_close=True)
+
     async def _hop(self, address: Address, file: BoundedFile, hop: int) -> Fetched | Address:
         """One request: the next address, or what was fetched."""
         limits = self._limits
-        answers = await self._answers(address)
+        connector = await self._connector(address)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=limits.connect_s, sock_read=limits.read_s)
-        connector = aiohttp.TCPConnector(resolver=_Judged(address, answers), use_dns_cache=False, force_close=True)
         try:
             async with (
                 aiohttp.ClientSession(
@@ -146,7 +164,7 @@ class Fetcher:
                     cookie_jar=aiohttp.DummyCookieJar(),
                     read_bufsize=BLOCK,
                 ) as session,
-                session.get(address.url, headers=HEADERS, allow_redirects=False) as response,
+                session.get(address.url, headers=HEADERS, allow_redirects=False, proxy=self._proxy or None) as response,
             ):
                 if response.status in REDIRECTS:
                     return self._next(address, response)
