@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ import pytest
 
 from kit.calls import audio, chat, native, said, streaming
 from kit.clients import Files, Served, data_url, files
+from kit.command import command_served
 
 pytestmark = [pytest.mark.weights, pytest.mark.corpus]
 
@@ -31,24 +29,8 @@ def clip(shared: Path) -> bytes:
 def scene(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> Iterator[tuple[Served, Files]]:
     """The command itself, and a server of the clip that it may fetch from."""
     folder = tmp_path_factory.mktemp("scene")
-    with files({"clip.wav": clip}) as media:
-        environment = {
-            **os.environ,
-            "EARWITNESS_SERVER_KEYS_FILE": str(folder / "keys.json"),
-            "EARWITNESS_SERVER_UPLOADS_FOLDER": str(folder / "uploads"),
-            "EARWITNESS_ALLOW": f"127.0.0.1:{media.port}",
-        }
-        command = [sys.executable, "-m", "earwitness", "serve", "--port", "0", "-q"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        try:
-            assert server.stdout is not None
-            line = server.stdout.readline()
-            root = line.split()[3]
-            here: Any = Served(int(root.rpartition(":")[2]), None, None, folder)  # type: ignore[arg-type]
-            yield here, media
-        finally:
-            server.terminate()
-            server.communicate(timeout=20)
+    with files({"clip.wav": clip}) as media, command_served(folder, "-q", allow=f"127.0.0.1:{media.port}") as here:
+        yield here, media
 
 
 def usage(reply: Any) -> tuple[int, int, int]:
