@@ -16,12 +16,18 @@ from earwitness.scene.listeners.music_tags import HOP
 
 Array = npt.NDArray[np.float64]
 FRAME_S = HOP / RATE
-SHORTEST_S = 0.8
+SHORTEST_S = 1.5
+"""A shorter one is the beat."""
+
 SHORT_SHARE = 0.98
 """Of lags that correlate this nearly as well as the best the shortest is the loop: two bars repeat where one does."""
 
 MOVING = 0.05
 """Least deviation of the log-mel bands over time: a held note repeats nothing."""
+
+
+PLAYING = 0.4
+"""Score of music from which on a patch takes part in the comparison."""
 
 
 def correlations(mel: Floats) -> Array:
@@ -56,6 +62,7 @@ def novelty(patches: Patches, start: float, end: float, window_s: float) -> tupl
     """(times, 1 - cosine of the mean embeddings of `window_s` before and after), where both lie inside the span."""
     middle = patches.times.astype(np.float64) + patches.seconds / 2
     keep = patches.audible & (middle >= start) & (middle <= end)
+    keep &= patches.scores[:, patches.classes.index("Music")] >= PLAYING  # a last note dying away is no other music
     times = middle[keep]
     if len(times) < 4 or times[-1] - times[0] < 2 * window_s:
         return np.zeros(0), np.zeros(0)
