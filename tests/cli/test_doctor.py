@@ -52,6 +52,16 @@ def test_it_names_versions_and_the_decoders_libraries(capsys: pytest.CaptureFixt
     assert {"av", "onnxruntime", "numpy"} <= set(packages)
 
 
+def test_it_says_whether_system_calls_are_filtered(monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = checks.decoder(settings.Settings())
+    assert finding.state == "ok"
+    assert finding.facts == {"filtered": True}
+    monkeypatch.setattr("earwitness.intake.decode.FFMPEG_FLOOR", (99, 0))
+    (finding,) = checks.decoder(settings.Settings())
+    assert finding.state == "bad"
+    assert "older than 99.0" in finding.says
+
+
 def test_an_old_ffmpeg_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "FFMPEG_FLOOR", (99, 0))
     (finding,) = checks.ffmpeg(settings.Settings())

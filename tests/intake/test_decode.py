@@ -274,6 +274,16 @@ async def _open(intake: Intake, data: bytes) -> None:
         await asyncio.sleep(60)
 
 
+async def test_an_ffmpeg_below_the_floor_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("earwitness.intake.decode.FFMPEG_FLOOR", (99, 0))
+    intake = Intake(folder=tmp_path)
+    with pytest.raises(EarwitnessError, match=r"older than 99\.0"):
+        await intake.start()
+    assert intake.decoder.pid is None
+
+
 async def test_closed_intake_says_so(tmp_path: Path) -> None:
     intake = Intake(folder=tmp_path)
     await intake.close()

@@ -6,6 +6,7 @@ only the decode worker may load it.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -23,12 +24,12 @@ from typing import Literal
 
 from earwitness import assemble
 from earwitness.engines.model_memory import usable_memory
+from earwitness.errors import NotReady
+from earwitness.intake.limits import FFMPEG_FLOOR
 from earwitness.settings import Settings
 
 State = Literal["ok", "note", "bad"]
 
-FFMPEG_FLOOR = (8, 1)
-"""The oldest FFmpeg that the decoder's allow-lists were tried on."""
 MEMORY_FLOOR = 1_000_000_000
 """Bytes that all our processes together stay under while `scene` hears a clip, rounded up."""
 QWEN_GPU_BYTES = 65 * 2**30
@@ -88,6 +89,29 @@ def ffmpeg(_: Settings) -> Iterator[Finding]:
         yield Finding(
             "ffmpeg", "bad", f"{says} is older than {floor}", "run: pip install --upgrade 'av>=18.1,<19'", facts
         )
+
+
+def decoder(settings: Settings) -> Iterator[Finding]:
+    """Whether files can be decoded, and whether the kernel takes system calls away from what decodes them."""
+    from earwitness.intake.decode import Decoder
+
+    made = Decoder(settings.limits)
+
+    async def started() -> None:
+        try:
+            await made.start()
+        finally:
+            await made.close()
+
+    try:
+        asyncio.run(started())
+    except NotReady as error:
+        yield Finding("decoder", "bad", error.message, "run: pip install --force-reinstall av numpy")
+        return
+    confined = made.versions is not None and made.versions.filtered
+    says = "a child for each file, " + ("held to thirty system calls" if confined else "its system calls not filtered")
+    do = "" if confined else "a kernel with seccomp on x86-64 or aarch64 filters them; docs/security.md"
+    yield Finding("decoder", "ok" if confined else "note", says, do, {"filtered": confined})
 
 
 def models(settings: Settings) -> Iterator[Finding]:
@@ -184,7 +208,7 @@ def privacy(_: Settings) -> Iterator[Finding]:
         yield Finding("privacy", "note", "onnxruntime may report its use to its makers", "set ORT_DISABLE_TELEMETRY=1")
 
 
-CHECKS: tuple[Check, ...] = (program, ffmpeg, models, machine, folders, engines, server, privacy)
+CHECKS: tuple[Check, ...] = (program, ffmpeg, decoder, models, machine, folders, engines, server, privacy)
 """All checks in the order in which they are told. A new one is a function like these and its name here."""
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,7 +28,7 @@ import numpy as np
 
 from earwitness.clip import RATE, Clip, SourceFacts
 from earwitness.errors import EarwitnessError, Failed, NotAudio, NotReady, Unreachable
-from earwitness.intake.limits import Limits
+from earwitness.intake.limits import FFMPEG_FLOOR, Limits
 from earwitness.intake.result import (
     MAX_BLOCKS,
     MAX_LINE,
@@ -142,6 +143,10 @@ class Decoder:
             self._drop()
             raise NotReady("The decoder could not be started; `earwitness doctor` says what is missing.") from error
         self.versions = Versions(hello["ffmpeg"], hello["av"], hello["filter"])
+        if tuple(int(n) for n in re.findall(r"\d+", self.versions.ffmpeg)[:2]) < FFMPEG_FLOOR:
+            self._drop()
+            floor = ".".join(map(str, FFMPEG_FLOOR))
+            raise NotReady(f"FFmpeg {self.versions.ffmpeg} is older than {floor}; run: pip install --upgrade av")
 
     def _read(self) -> None:
         if self._control is None:

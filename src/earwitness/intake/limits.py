@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FFMPEG_FLOOR = (8, 1)
+"""The oldest FFmpeg that the decoder's allow-lists were tried on."""
+
 MIB = 2**20
 GIB = 2**30
 
