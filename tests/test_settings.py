@@ -74,6 +74,38 @@ def test_wrong_values_are_all_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert second.startswith("scene.threads (EARWITNESS_SCENE_THREADS)")
 
 
+def test_problems_of_every_kind_are_reported_at_once(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bare.write_text('offlin = true\nallow = ["nowhere"]\n[server]\nprot = 1\nrunning = 0\n[ledger]\nprices = "moon"\n')
+    for name, value in {
+        "ENGINE": "sceen",
+        "BLOCK": "threat,swearing",
+        "SERVER_PORT": "99999",
+        "SERVER_DEADLINE_S": "-1",
+        "SERVER_LOG_LEVEL": "loud",
+        "LEDGER_PRICE": "mainland",
+    }.items():
+        monkeypatch.setenv(f"EARWITNESS_{name}", value)
+    with pytest.raises(BadRequest) as caught:
+        load()
+    lines = caught.value.message.splitlines()
+    begins = [
+        "the settings file has an unknown setting 'offlin'; the nearest is 'offline'",
+        "the settings file has an unknown setting 'server.prot'; the nearest is 'server.port'",
+        "the environment has an unknown setting 'EARWITNESS_LEDGER_PRICE'; the nearest is 'EARWITNESS_LEDGER_PRICES'",
+        "engine (EARWITNESS_ENGINE): 'sceen' is none of qwen, scene, upstream; the nearest is 'scene'",
+        "allow (EARWITNESS_ALLOW): 'nowhere' is not of the form",
+        "block (EARWITNESS_BLOCK): 'swearing' is none of",
+        "server.port (EARWITNESS_SERVER_PORT): input should be",
+        "server.running (EARWITNESS_SERVER_RUNNING): input should be",
+        "server.deadline_s (EARWITNESS_SERVER_DEADLINE_S): input should be",
+        "server.log_level (EARWITNESS_SERVER_LOG_LEVEL): input should be",
+        "ledger (EARWITNESS_LEDGER): there is no price list 'moon'",
+    ]
+    assert len(lines) == len(begins)
+    for begin in begins:
+        assert any(line.startswith(begin) for line in lines), (begin, lines)
+
+
 @pytest.mark.parametrize("threads", ["0", "-1"])
 def test_threads_must_be_there(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARWITNESS_SCENE_THREADS", threads)

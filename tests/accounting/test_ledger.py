@@ -172,6 +172,19 @@ async def test_the_books_of_an_ended_server_are_closed_by_the_next(url: str) -> 
         assert [row.status for row in rows(url)] == ["interrupted"]
 
 
+async def test_rows_of_a_dead_server_are_closed_by_one_that_is_busy(url: str) -> None:
+    async with ledger(url, sweep_s=1.0) as busy:
+        async with ledger(url) as dying:
+            await dying.open(left := entry())
+        end = time.monotonic() + 5.0
+        found = ""
+        while found != "interrupted" and time.monotonic() < end:
+            await busy.open(one := entry())
+            await busy.complete(one, OK)
+            found = next(row.status for row in rows(url) if row.id == left.id)
+        assert found == "interrupted"
+
+
 @pytest.mark.parametrize("broken", ["newer", "foreign"])
 async def test_a_wrong_version_is_a_sentence(url: str, broken: str) -> None:
     if broken == "newer":

@@ -202,8 +202,11 @@ def test_a_ledger_that_cannot_be_written_refuses_and_recovers(tmp_path: Path, in
             assert (refused.status_code, message(refused)) == (503, "The engine is not ready.")
             assert 1 <= int(refused.headers["retry-after"]) <= 10
         assert server.engine.begun == 0
+        ready = requests.get(server.root + "/readyz", timeout=5)
+        assert (ready.status_code, ready.json()["status"]) == (503, "ledger unreachable")
         blocker.execute("ROLLBACK")
         blocker.close()
+        eventually(lambda: requests.get(server.root + "/readyz", timeout=5).status_code == 200, 5)
         for path, body, headers in kinds(inline):
             assert post(server, path, body, **headers).status_code == 200
         assert [row.status for row in closed()] == ["ok"] * 4

@@ -16,7 +16,7 @@ from kit.services import Service
 
 SOAK = os.environ.get("SOAK") == "1"
 WHERE = ("before", "inside", "after", "")
-ENDED = {"ok", "failed", "cancelled", "interrupted"}
+ENDED = {"ok", "interrupted"}
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ class Writer:
     Args:
         engine: where to.
         opened: runs on every new connection, in a transaction of its own.
-        idle: runs when nothing was written for `idle_s` seconds, and after a failure, to see whether it is over.
+        idle: runs every `idle_s` seconds, and after a failure, to see whether it is over.
         patience_s: how long somebody waits for a database that does not answer.
     """
 
@@ -80,6 +80,7 @@ class Writer:
         self._connection: Connection | None = None
         self._failed_at: float | None = None
         self._end_at: float | None = None
+        self._idled_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     @property
@@ -137,15 +138,19 @@ class Writer:
     def _write(self) -> None:
         batch = sorted(self._pending[:AT_ONCE], key=lambda work: work.order)
         connection = self._connected()
+        due = not batch or time.monotonic() - self._idled_at > self._idle_s
         try:
             with connection.begin():
-                results = [work.do(connection) for work in batch or [Work(self._idle)]]
+                if due:
+                    self._idle(connection)
+                    self._idled_at = time.monotonic()
+                results = [work.do(connection) for work in batch]
         except Exception as error:
             if _away(error):
                 raise
             self._one_by_one(connection, batch, error)
         else:
-            for work, result in zip(batch, results, strict=False):
+            for work, result in zip(batch, results, strict=True):
                 _give(work, result)
         self._pending = self._pending[AT_ONCE:]
         if self._failed_at is not None:

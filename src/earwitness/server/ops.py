@@ -36,7 +36,9 @@ def routes(exchange: Exchange) -> list[BaseRoute]:
 
     async def readyz(_request: Request) -> Response:
         state = "draining" if exchange.draining else exchange.captioner.engine.state()
-        return _json({"status": state, "running": exchange.running}, 200 if exchange.ready else 503)
+        if exchange.ready and not exchange.books.reachable:
+            state = "ledger unreachable"
+        return _json({"status": state, "running": exchange.running}, 200 if state == "ready" else 503)
 
     async def metrics(request: Request) -> Response:
         if not _may_measure(request, exchange.options.metrics_token):
