@@ -1,0 +1,96 @@
+"""What the documents say is true: links lead somewhere, commands and options exist, Python parses, settings are known.
+
+Inline code and blocks alike are read: anything that begins with the command's name is parsed by the command itself,
+without running it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from earwitness.cli.main import cli
+from earwitness.settings import known
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
+COMMAND = re.compile(r"(?:^|[\s`(|$])((?:[A-Z_]+=\S+ )*)(?:\.venv/bin/)?earwitness ((?:[a-z]+|--?[a-z])[^`|>&\n#]*)")
+VARIABLE = re.compile(r"\bEARWITNESS_[A-Z0-9_]+\b")
+OTHER_VARIABLES = {"EARWITNESS_SHARED", "EARWITNESS_COMPLETE", "EARWITNESS_CONFIG"}
+"""Read by tests, the shell's completion and the settings file's place, not by the settings."""
+
+
+def commands(text: str) -> list[str]:
+    """The words after the program's name wherever it is called, continuation lines joined."""
+    joined = re.sub(r"\\\n\s*", " ", text)
+    found = [m[2].strip() for m in COMMAND.finditer(joined)]
+    return [re.split(r"\s{3,}|[)\]]|, |\. |;|…", f)[0].rstrip(".:,") for f in found]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    broken = [m[1] for m in LINK.finditer(text) if not (path.parent / m[1]).exists()]
+    assert not broken
+
+
+def parsed(words: list[str]) -> None:
+    """Parses a call as the command line would, and runs nothing. Raises click's usage errors."""
+    context = click.Context(cli, info_name="earwitness", resilient_parsing=True)
+    command: click.Command = cli
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        found = command.get_command(context, name)
+        if found is None:
+            raise click.UsageError(f"no command {name}")
+        command = found
+        context = click.Context(command, parent=context, info_name=name, resilient_parsing=True)
+    command.make_parser(context).parse_args(args=rest)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_commands_and_options_exist(path: Path) -> None:
+    for call in commands(path.read_text(encoding="utf-8")):
+        words = shlex.split(call)
+        if words and words[0] in cli.list_commands(click.Context(cli)):
+            try:
+                parsed(words)
+            except click.NoSuchOption as error:
+                pytest.fail(f"earwitness {call}: {error.format_message()}")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_python_parses(path: Path) -> None:
+    for language, code in BLOCK.findall(path.read_text(encoding="utf-8")):
+        if language in ("python", "py"):
+            ast.parse(code)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_variables_are_settings(path: Path) -> None:
+    names = {*VARIABLE.findall(path.read_text(encoding="utf-8"))} - OTHER_VARIABLES
+    settings = {f"EARWITNESS_{name.upper().replace('.', '_')}" for name in known()}
+    unknown = {n for n in names if n not in settings and not any(s.startswith(n.rstrip("_")) for s in settings)}
+    assert not unknown
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        for target, _ in LINK.findall(page.read_text(encoding="utf-8")):
+            linked = (page.parent / target).resolve()
+            if linked.suffix == ".md" and linked.exists():
+                todo.append(linked)
+    assert {p for p in DOCUMENTS if p.parent.name == "docs"} <= seen
