@@ -43,7 +43,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def parsed(words: list[str]) -> None:
     """Parses a call as the command line would, and runs nothing. Raises click's usage errors."""
-    context = click.Context(cli, info_name="earwitness", resilient_parsing=True)
+    context = click.Context(cli, info_name="earwitness")
     command: click.Command = cli
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
@@ -52,7 +52,7 @@ def parsed(words: list[str]) -> None:
         if found is None:
             raise click.UsageError(f"no command {name}")
         command = found
-        context = click.Context(command, parent=context, info_name=name, resilient_parsing=True)
+        context = click.Context(command, parent=context, info_name=name)
     command.make_parser(context).parse_args(args=rest)
 
 
