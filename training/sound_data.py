@@ -16,9 +16,10 @@ import soundfile
 import soxr
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_filters import resampled
 from earwitness.scene.listeners.sound_opinion import LONGEST_S
 from earwitness.scene.listeners.sound_tagger import Tagger, looped
-from earwitness.scene.listeners.sound_views import LOOP_S, resampled, trimmed
+from earwitness.scene.listeners.sound_views import LOOP_S, trimmed
 from earwitness.scene.ontology.concepts import ontology
 
 HERE = Path(__file__).parent

@@ -47,7 +47,8 @@ ELSEWHERE = ("sonicpi", "fluid")
 def inputs(views: Floats) -> Doubles:
     """float64[n, 2048]: root of the mean embedding over the repeated views, root of the first one's maximum."""
     mean = views[:, 1:, 2 * CLASSES : 2 * CLASSES + WIDTH].mean(axis=1)
-    return np.sqrt(np.concatenate([mean, views[:, 1, -WIDTH:]], axis=1)).astype(np.float64)
+    out: Doubles = np.sqrt(np.concatenate([mean, views[:, 1, -WIDTH:]], axis=1)).astype(np.float64)
+    return out
 
 
 def fit(data: Data, names: list[str]) -> tuple[Doubles, Doubles]:
