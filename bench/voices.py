@@ -3,6 +3,10 @@
     python -m bench.voices words     # word and character errors by language, languages, sex, one or several speakers
     python -m bench.voices quotes    # words quoted on clips where nobody speaks (corpus, and FOLDERs given)
     python -m bench.voices joined    # the corpus's single voices joined in pairs: one or two speakers
+    python -m bench.voices hard      # words kept and invented: noise, telephone, clipping, echo, backwards, two at once
+    python -m bench.voices kept      # share of the corpus's speech clips with words or a voice told
+    python -m bench.voices songs FOLDER  # NAME.ogg beside NAME.txt: sung words quoted, marked as sung, right
+    python -m bench.voices acts      # what is done with words, clip by clip, to be read by people
     python -m bench.voices time      # seconds of words, voices and expression for each second of audio
 
 Errors are edit distances over the reference's length, all clips of a language together.
@@ -15,20 +19,21 @@ import asyncio
 import itertools
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.degraded import DAMAGES, together
 from bench.long import labels, shared
 from bench.machine import save
 from earwitness.clip import RATE, Clip
 from earwitness.errors import EarwitnessError
 from earwitness.intake import Intake
 from earwitness.intake.samples import from_samples
-from earwitness.scene.evidence.observation import Observation, Utterance, Voice
+from earwitness.scene.evidence.observation import Act, Observation, Utterance, Voice
 from earwitness.scene.hear import Hearing, load_ears
 from earwitness.scene.listeners.listener import Context
 from earwitness.source import PathSource
@@ -36,7 +41,7 @@ from earwitness.weights.store import Store
 
 DENSE = ("zh", "ja", "ko", "th")
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-NEEDED = ("level", "sound", "speech", "voice", "emotion")
+NEEDED = ("level", "sound", "speech", "voice", "act", "emotion")
 LONGEST_S = 30.0
 
 
@@ -76,7 +81,8 @@ def load(path: Path) -> Clip | None:
 
 def clips(kinds: str = "") -> Iterator[tuple[dict[str, Any], Clip]]:
     """Rows of the corpus with their clips: those of up to 30 s that decode."""
-    for row in labels():
+    rows: list[dict[str, Any]] = [dict(row) for row in labels()]
+    for row in rows:
         if re.search(kinds, f"{row['kind']}/{row['file']}") and 0 < row["duration_s"] <= LONGEST_S:
             clip = load(shared() / "corpus" / "audio" / row["file"])
             if clip is not None:
@@ -155,7 +161,7 @@ def quotes(a: argparse.Namespace) -> dict[str, Any]:
     return {"clips": len(silent), "quoted": {n: t for n, t in found.items() if t}}
 
 
-def joined(_: argparse.Namespace) -> dict[str, Any]:
+def joined(_a: argparse.Namespace) -> dict[str, Any]:
     """One or two speakers on pairs of single voices, 0.8 s apart; and on the single voices themselves."""
     heard = Heard()
     rows = [(r, c) for r, c in clips("speech/.*audiobook|jfk|lj001-0004|thorsten03|vm-intro")]
@@ -169,6 +175,103 @@ def joined(_: argparse.Namespace) -> dict[str, Any]:
     return {"two told as two [right, of]": right, "one told as one [right, of]": [sum(alone), len(alone)]}
 
 
+def shared_words(said: list[str], truth: list[str]) -> int:
+    """Words of `said` that are in `truth`, each as often as it is there."""
+    left = Counter(truth)
+    return sum((Counter(said) & left).values())
+
+
+def hard(_: argparse.Namespace) -> dict[str, Any]:
+    """By damage: clips, share of the true words quoted, share of the quoted words that are true, clips with words."""
+    heard = Heard()
+    rows = [(r, c) for r, c in clips("speech/.*(lj001|jfk|thorsten|audiobook|phone)") if r.get("transcript")]
+    rows = [(r, c) for r, c in rows if r["transcript"]["lang"] in ("en", "de", "es", "nl")]
+    found: dict[str, dict[str, float]] = {}
+    for name, damage in DAMAGES.items():
+        found[name] = tally([(damage(c.samples()), r["transcript"]) for r, c in rows], heard)
+    pairs = [
+        (
+            together(a.samples(), b.samples()),
+            {"text": x["transcript"]["text"] + " " + y["transcript"]["text"], "lang": "en"},
+        )
+        for (x, a), (y, b) in itertools.pairwise(rows)
+    ]
+    found["two at once"] = tally(pairs, heard)
+    words = [(c.samples()[RATE : RATE + round(0.3 * RATE)], r["transcript"]) for r, c in rows if c.seconds > 2]
+    found["0.3 s of it"] = tally(words, heard)
+    return found
+
+
+def tally(waves: list[tuple[Any, dict[str, str]]], heard: Heard) -> dict[str, float]:
+    """Recall and precision of quoted words over `waves`."""
+    said_all = true_all = right = with_words = 0
+    for wave, script in waves:
+        said = [u.text for u in heard(from_samples(wave, RATE)) if isinstance(u, Utterance) and u.text]
+        quoted, truth = tokens(" ".join(said), script["lang"]), tokens(script["text"], script["lang"])
+        right += shared_words(quoted, truth)
+        said_all += len(quoted)
+        true_all += len(truth)
+        with_words += bool(quoted)
+    return {
+        "clips": len(waves),
+        "with words": with_words,
+        "true words quoted": round(right / max(true_all, 1), 3),
+        "quoted words true": round(right / max(said_all, 1), 3),
+    }
+
+
+def kept(_: argparse.Namespace) -> dict[str, Any]:
+    """Speech clips with words quoted, with a voice told without words, and with neither (named)."""
+    heard = Heard()
+    quoted = voiced = 0
+    lost: list[str] = []
+    for row, clip in clips("speech/|mix/|acoustic/"):
+        if not row.get("transcript"):
+            continue
+        said = [u for u in heard(clip) if isinstance(u, Utterance)]
+        if any(u.text for u in said):
+            quoted += 1
+        elif said:
+            voiced += 1
+        else:
+            lost.append(row["file"])
+    total = quoted + voiced + len(lost)
+    return {"clips": total, "quoted": quoted, "a voice without words": voiced, "lost": lost,
+            "kept share": round((quoted + voiced) / max(total, 1), 3)}  # fmt: skip
+
+
+def songs(a: argparse.Namespace) -> dict[str, Any]:
+    """Songs whose words lie beside them in a text file: quoted, marked as sung, share of the quoted words right."""
+    heard = Heard()
+    count = sung = said_all = right = 0
+    for folder in a.folders:
+        for path in sorted(p for p in folder.iterdir() if p.suffix in (".ogg", ".flac", ".wav", ".mp3")):
+            clip = load(path) if path.with_suffix(".txt").is_file() else None
+            if clip is None:
+                continue
+            count += 1
+            quoted = [u for u in heard(clip) if isinstance(u, Utterance) and u.text]
+            sung += bool(quoted) and all(u.sung for u in quoted)
+            words_said = tokens(" ".join(u.text for u in quoted), "en")
+            said_all += len(words_said)
+            right += shared_words(words_said, tokens(path.with_suffix(".txt").read_text("utf-8"), "en"))
+    return {"clips": count, "all quotations marked as sung": sung, "words quoted": said_all,
+            "quoted words right": round(right / max(said_all, 1), 3)}  # fmt: skip
+
+
+def acts(_: argparse.Namespace) -> dict[str, Any]:
+    """The acts of every speech clip with the words that they rest on."""
+    heard = Heard()
+    found = {}
+    for row, clip in clips("speech/|mix/"):
+        observed = heard(clip)
+        said = {u.id: u.text for u in observed if isinstance(u, Utterance)}
+        told = [(o.act, o.score, said.get(o.rests_on[0], "")) for o in observed if isinstance(o, Act)]
+        if told:
+            found[row["file"]] = told
+    return found
+
+
 def timed(_: argparse.Namespace) -> dict[str, Any]:
     """Seconds of each listener for each second of speech clips."""
     heard = Heard()
@@ -179,14 +282,20 @@ def timed(_: argparse.Namespace) -> dict[str, Any]:
     return {name: round(seconds / total, 3) for name, seconds in heard.seconds.items()}
 
 
+MEASURES = {
+    "words": words, "quotes": quotes, "joined": joined, "hard": hard, "kept": kept, "songs": songs, "acts": acts,
+    "time": timed,
+}  # fmt: skip
+
+
 def main() -> None:
     """Runs one measurement, prints and keeps it."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=["words", "quotes", "joined", "time"])
+    ap.add_argument("what", choices=list(MEASURES))
     ap.add_argument("folders", nargs="*", type=Path)
     ap.add_argument("--every", type=int, default=8, help="of the files of each folder, every n-th")
     a = ap.parse_args()
-    result = {"words": words, "quotes": quotes, "joined": joined, "time": timed}[a.what](a)
+    result = MEASURES[a.what](a)
     print(save(f"voices-{a.what}", result))
     print(result)
 

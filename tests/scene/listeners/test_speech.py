@@ -15,8 +15,8 @@ from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Utterance, Word
 from earwitness.scene.listeners import speech_activity, speech_english, speech_gates, speech_text
 from earwitness.scene.listeners.listener import Activity, Context
-from earwitness.scene.listeners.speech import SpeechListener
-from earwitness.scene.listeners.speech_model import Aligned
+from earwitness.scene.listeners.speech import Passage, SpeechListener
+from earwitness.scene.listeners.speech_model import Aligned, Encoded
 from earwitness.source import PathSource
 from earwitness.weights.store import Store
 from kit import sounds
@@ -182,3 +182,15 @@ def test_activity_is_shared(listener: SpeechListener) -> None:
 def test_speech_played_backwards_is_not_quoted(listener: SpeechListener) -> None:
     clip = load(AUDIO / "speech_de_audiobook.flac")
     assert not [u for u in heard(listener, from_samples(clip.samples()[::-1].copy(), 16_000)) if u.text]
+
+
+@pytest.mark.weights
+def test_of_a_sentence_in_doubt_only_what_is_sure_is_quoted(listener: SpeechListener) -> None:
+    passage = Passage(((0.0, 3.0),), 0.0, Encoded(None, 3.0, np.zeros((1, 1, 1), np.float32)), "en", 0.95)
+    chances = [0.09, 0.97, 0.92, 0.99, 0.31, 0.4]
+    given = words("Have you ever been locked pups?")
+    given = [Word(w.text, w.start, w.end, p) for w, p in zip(given, chances, strict=True)]
+    told = listener._utterance(passage, given, None, None)
+    assert (told.text, told.doubtful) == ("Have you ever been …", True)
+    sure = [Word(w.text, w.start, w.end, max(p, 0.5)) for w, p in zip(given, chances, strict=True)]
+    assert listener._utterance(passage, sure, None, None).text == "Have you ever been locked pups?"

@@ -217,12 +217,13 @@ class SpeechListener:
     def _utterance(
         self, passage: Passage, words: Sequence[Word], english: str | None, patches: Patches | None
     ) -> Utterance:
-        text, cut = sure(words, self._gates["word"])
+        score = mean(w.probability for w in words)
+        text, cut = sure(words, self._gates["word_doubted" if score < self._gates["doubted"] else "word"])
         lettered = any(c.isalpha() for c in text)  # digits alone are written alike in all languages
         span = (words[0].start, words[-1].end)
         return Utterance(
             span=span,
-            score=mean(w.probability for w in words),
+            score=score,
             listener=self.name,
             text=in_script(text, passage.language, self._chinese),
             language=passage.language,
