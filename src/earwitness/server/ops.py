@@ -35,7 +35,7 @@ def routes(exchange: Exchange) -> list[BaseRoute]:
         return _json({"status": "ok"})
 
     async def readyz(_request: Request) -> Response:
-        state = "draining" if exchange.draining else exchange.captioner.engine.state()
+        state: str = "draining" if exchange.draining else exchange.captioner.engine.state()
         if exchange.ready and not exchange.books.reachable:
             state = "ledger unreachable"
         return _json({"status": state, "running": exchange.running}, 200 if state == "ready" else 503)
