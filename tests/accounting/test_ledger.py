@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
+import subprocess
 import threading
 import time
 import uuid
@@ -23,7 +25,7 @@ from earwitness.accounting.usage import report, totals
 from earwitness.caption import Usage
 from earwitness.errors import BadRequest, NotReady
 from kit.ledgers import accounts, rows
-from kit.services import Service
+from kit.services import Service, postgres_folder
 
 DAY_S = 86_400
 USAGE = Usage(25, 8, 100)
@@ -362,3 +364,27 @@ async def test_a_copy_made_under_way_is_a_whole_ledger(tmp_path: Path) -> None:
     async with ledger(f"sqlite:///{copy}") as restored:
         assert (await restored.spent("k")).tokens == 5 * 133
         assert sorted(row.status for row in rows(f"sqlite:///{copy}")) == ["interrupted", *["ok"] * 5]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+async def test_the_guides_commands_bring_back_a_ledger_of_postgresql(url: str, tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+    dump, restore = (
+        command.replace("NAME", url).replace("ledger.dump", str(tmp_path / "ledger.dump")).split()
+        for command in re.findall(r"`(pg_(?:dump|restore) [^`]+)`", guide)
+    )
+    programs = postgres_folder()
+    assert programs is not None
+    async with ledger(url) as books:
+        await books.open(one := entry())
+        await books.complete(one, OK)
+        await books.open(entry())
+        subprocess.run([programs / dump[0], *dump[1:]], check=True)
+    async with ledger(url) as books:
+        await books.open(later := entry())
+        await books.complete(later, OK)
+    subprocess.run([programs / restore[0], *restore[1:]], check=True)
+    async with ledger(url) as books:
+        assert sorted(row.status for row in rows(url)) == ["interrupted", "ok"]
+        assert await books.spent("k") == Spent(133, 0)
