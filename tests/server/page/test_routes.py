@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import time
 import wave
@@ -86,11 +87,8 @@ def test_no_file_holds_inline_script_style_or_a_foreign_address() -> None:
         assert "innerHTML" not in text
         assert "insertAdjacentHTML" not in text
         assert "eval(" not in text
-        addresses = [w for w in text.replace('"', " ").replace("'", " ").split() if "://" in w]
-        foreign = [
-            w for w in addresses if not w.startswith(("http://www.w3.org/", "oss://", "https://…", "https://example"))
-        ]
-        assert not foreign, (name, foreign)
+        hosts = set(re.findall(r"[a-z]+://([a-z0-9.-]+)", text))
+        assert hosts <= {"www.w3.org", "example.org", "here"}, (name, hosts)  # a namespace, examples, a placeholder
 
 
 def test_what_is_said_beforehand(server: Served) -> None:
