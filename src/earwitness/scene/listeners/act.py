@@ -22,6 +22,8 @@ from earwitness.scene.listeners.listener import Context, Report
 
 ORDER: tuple[ActName, ...] = ("warn", "complain", "refuse", "announce", "thank", "order", "greet", "ask")
 """Of several acts in one sentence the first of these is told."""
+BEFORE_S = 2.0
+"""An exclamation that ends at most so long before a complaint belongs to it."""
 ENDS = re.compile(r"(?<=[.!?。！？…])\s*")
 ASKED = re.compile(r"[?？]\W*$")
 STATED = re.compile(r"[.!。！]\W*$")
@@ -69,6 +71,8 @@ class ActListener:
         if found is None:
             return
         witnesses = list(found.votes)
+        if found.act == "complain" and "exclamation" not in witnesses and exclaimed(said, beside):
+            witnesses.append("exclamation")
         if found.act in ("complain", "order", "warn") and agitated(speaker, beside):
             witnesses.append("voice")
         noise = next((s for s in beside if found.act == "complain" and disturbs(s, said)), None)
@@ -112,6 +116,17 @@ def act_of(sentence: str, known: Forms, rules: Mapping[str, float]) -> Found | N
         if any(p.search(sentence) for p in known.get(f"{act}?", ())) and not (act == "ask" and STATED.search(sentence)):
             return Found(act, rules["asked" if act == "ask" and asked else "hint"], ("words",))
     return Found("ask", rules["asked"], ("words",)) if asked else None
+
+
+def exclaimed(said: Utterance, beside: Sequence[Observation]) -> bool:
+    """Whether an exclamation in the same language ends right before `said`."""
+    known = forms().get(said.language, {}).get("exclaim", ())
+    before = [
+        u.text.lstrip("¡¿ ")
+        for u in beside
+        if isinstance(u, Utterance) and u.language == said.language and 0 <= said.start - u.end <= BEFORE_S
+    ]
+    return any(p.search(text) for text in before for p in known)
 
 
 def agitated(speaker: object, beside: Sequence[Observation]) -> bool:
