@@ -177,7 +177,7 @@ def server(engine: str, workers: int, folder: Path) -> Iterator[tuple[int, str]]
         yield process.pid, f"http://127.0.0.1:{line}" if line.isdigit() else line.split()[3]
     finally:
         process.terminate()
-        process.wait(60)
+        process.communicate(timeout=60)
 
 
 def tree(pid: int) -> list[int]:
