@@ -18,6 +18,7 @@ from earwitness.bulk import manifest, plan
 from earwitness.bulk.run import Run
 from earwitness.bulk.sinks import Row, rows, sink
 from earwitness.bulk.work import Crew
+from earwitness.cli.following import interruptible
 from earwitness.errors import NotReady
 from kit import bulk_echo
 
@@ -119,6 +120,31 @@ def test_stopping_finishes_what_is_in_flight(clip: Write, tmp_path: Path) -> Non
     there.close()
     assert 1 <= written == len(told) <= 4
     assert len(list(rows(tmp_path / "out.jsonl"))) == written
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_once_finishes_the_clips_in_flight_twice_stops(clip: Write, tmp_path: Path, presses: int) -> None:
+    for n in range(12):
+        clip(f"{n}.wav", seed=n)
+    items = manifest.read(str(tmp_path / "in"))
+    there = sink(tmp_path / "out.jsonl")
+    there.open(lambda _: True)
+    told: list[Row] = []
+
+    def press(row: Row) -> None:
+        told.append(row)
+        if len(told) == 1:
+            for _ in range(presses):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    run = Run(crew(tmp_path, workers=1, pause_s=0.2), there, press)
+    with interruptible(run) as pressed:
+        written = run.run(items)
+    there.close()
+    assert pressed.is_set()
+    assert written == len(told) == len(list(rows(tmp_path / "out.jsonl")))
+    assert written == 1 if presses == 2 else 2 <= written <= 3
+    assert len(go(tmp_path, crew(tmp_path))) == 12
 
 
 SCRIPT = """

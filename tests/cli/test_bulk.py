@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from earwitness.cli.main import run
+from kit import upstream_process
 
 
 def write(folder: Path, name: str, hertz: float, seconds: float = 1.0) -> Path:
@@ -99,3 +101,34 @@ class TestReal:
         done = ids(out)
         assert 1 <= len(done) < 40
         assert out.read_bytes().endswith(b"\n")
+
+    def test_a_dry_run_says_what_the_cloud_would_ask(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for n in range(25):
+            write(tmp_path / "in", f"{n}.wav", 300 + 7 * n)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        server = subprocess.Popen([sys.executable, str(Path(upstream_process.__file__)), str(port), "4", "0.02"])
+        monkeypatch.setenv("EARWITNESS_ENGINE", "upstream")
+        monkeypatch.setenv("EARWITNESS_UPSTREAM_URLS", f"http://127.0.0.1:{port}/v1")
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                with socket.socket() as there:
+                    if not there.connect_ex(("127.0.0.1", port)):
+                        break
+                time.sleep(0.1)
+            out = tmp_path / "out.jsonl"
+            assert run(["bulk", str(tmp_path / "in"), str(out), "--dry-run", "--concurrency", "64", "-q"]) == 0
+        finally:
+            server.kill()
+            server.wait()
+        told = capsys.readouterr().out
+        assert "25 clips, 0 done before, 25 to do" in told
+        assert "From 20 of them: about 0.0 h of audio" in told
+        assert "with 20 requests in flight (" in told
+        assert "with 64, if the server takes them as fast)" in told
+        assert "Tokens: about 525 in and 225 out; 0.00" in told
+        assert not out.exists()

@@ -98,7 +98,8 @@ Maker = Callable[[Mapping[str, Any]], Captioner]
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """How the work is done: worker processes, clips heard at once in each, settings of each, and the model's name.
+    """How the work is done: workers (on Ray actors; 0: as many as processors), clips heard at once in each, settings
+    of each, and the model's name.
 
     `windows`: a model engine hears long clips window by window.
     """

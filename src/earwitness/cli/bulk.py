@@ -130,7 +130,9 @@ def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Cre
     if chosen.engine == "scene":
         workers = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
     elif chosen.engine == "upstream":
-        at_once = flags["concurrency"] or CONCURRENCY
+        at_once = -(-(flags["concurrency"] or CONCURRENCY) // (flags["workers"] or 1))
+    if flags["ray"] and not flags["dry_run"]:
+        workers = 0  # as many as the cluster has processors
     return Crew(flags["workers"] or workers, at_once, given, chosen.model, windows=not flags["single_pass"])
 
 
