@@ -105,6 +105,8 @@ def test_text_lines_are_one_a_record(written: io.StringIO) -> None:
     ("said", "written_down"),
     [
         ("Authorization: Bearer ew-abcdefghijk", "Authorization: Bearer …"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", "Authorization: Basic …"),
+        ("a basic rhythm", "a basic rhythm"),
         ("key sk-abcdefghijk!", "key sk-…!"),
         ("postgresql://user:pass@host/db", "postgresql://…@host/db"),
         (f"at {SIGNED} now", "at https://bucket.example/a.wav?… now"),

@@ -20,7 +20,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The UUID of the request in whose work this code runs; empty outside of requests."""
 
 _SECRETS = (
-    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s'\",}]+"), r"\1 …"),
+    (re.compile(r"(?i)\b(bearer)\s+[^\s'\",}]+|\b(basic)\s+[A-Za-z0-9+/=]{12,}"), r"\1\2 …"),
     (re.compile(r"\b(sk|ew)-[A-Za-z0-9_-]{8,}"), r"\1-…"),
     (re.compile(r"(?i)\bdata:[^\s,'\"]{0,200},[^\s'\"]*"), "data:…"),
     (re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@'\"]*@"), r"\1…@"),
