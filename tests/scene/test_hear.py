@@ -16,8 +16,22 @@ from earwitness.clip import RATE, Clip
 from earwitness.errors import Cancelled, Failed, WeightsError
 from earwitness.scene.evidence.observation import Pattern, Sound, Span, Utterance
 from earwitness.scene.evidence.part import Coverage
-from earwitness.scene.hear import LONGEST_S, REST_S, SHORTEST_S, TABLE, Ear, Ears, _speech_folder, hear, silent, spans
+from earwitness.scene.hear import (
+    LONGEST_S,
+    REST_S,
+    SHORTEST_S,
+    TABLE,
+    Ear,
+    Ears,
+    Hearing,
+    _speech_folder,
+    hear,
+    load_ears,
+    silent,
+    spans,
+)
 from earwitness.scene.listeners.listener import Context, Report
+from earwitness.scene.listeners.speech import SpeechListener
 from earwitness.weights.store import Store
 
 
@@ -236,3 +250,11 @@ def test_the_speech_model_is_a_folder_or_a_name(tmp_path: Path) -> None:
     for wrong in (tmp_path, Path("giant"), Path("yamnet")):
         with pytest.raises(WeightsError, match="large-v3-turbo"):
             _speech_folder(store, wrong)
+
+
+@pytest.mark.weights
+def test_the_script_of_chinese_reaches_the_listener() -> None:
+    ears = load_ears(Store(offline=True), Hearing(chinese="traditional"))
+    speech = next(listener for ear, listener in ears.listeners if ear.name == "speech")
+    assert isinstance(speech, SpeechListener)
+    assert speech._chinese == "traditional"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
@@ -23,6 +23,9 @@ class SceneOptions:
     sound_model: Path | None = None
     """Another tagger of sounds beside the one that is always there, stronger or of an open vocabulary: a folder
     with `tagger.onnx`, `classes.csv` and `tagger.toml` (see scene/listeners/sound_second.py). Default none."""
+
+    chinese: Literal["simplified", "traditional", "as_heard"] = "simplified"
+    """Script of Chinese: `simplified`, `traditional`, or `as_heard` by the model. Default simplified."""
 
     compute_type: str = "int8"
     """Number format of the speech model as CTranslate2 names it (int8, float32, float16 ...). Default int8."""

@@ -81,7 +81,9 @@ class SceneEngine:
         from earwitness.scene.hear import Hearing, load_ears
 
         o = self._options
-        return load_ears(self._store, Hearing(o.threads, o.compute_type, o.speech_model, o.sound_model), o.strict)
+        return load_ears(
+            self._store, Hearing(o.threads, o.compute_type, o.speech_model, o.sound_model, o.chinese), o.strict
+        )
 
     async def close(self) -> None:
         self._ears = None

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -47,6 +48,7 @@ class Hearing:
     compute_type: str = "int8"
     speech_model: Path | None = None
     sound_model: Path | None = None
+    chinese: Literal["simplified", "traditional", "as_heard"] = "simplified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def _speech(store: Store, hearing: Hearing) -> Listener:
 
     model = _speech_folder(store, hearing.speech_model)
     words = store.path("profanity") if store.present("profanity") else None
-    return SpeechListener(model, threads=hearing.threads, compute_type=hearing.compute_type, profanity=words)
+    return SpeechListener(model, hearing.threads, hearing.compute_type, hearing.chinese, profanity=words)
 
 
 def _speech_folder(store: Store, chosen: Path | None) -> Path:
