@@ -7,6 +7,7 @@ import base64
 import http.server
 import io
 import math
+import os
 import struct
 import threading
 import time
@@ -71,6 +72,10 @@ class Served:
         """Temporary files that are on disk now, of calls and of uploads in work."""
         places = (self.folder / "spool", self.folder / "uploads" / "new")
         return [str(p) for place in places if place.is_dir() for p in place.rglob("*")]
+
+    def recordings(self) -> list[str]:
+        """Files of open pages that are on disk now."""
+        return [name for _, _, names in os.walk(self.folder / "page") for name in names if name != "secret"]
 
     @property
     def root(self) -> str:

@@ -229,7 +229,7 @@ def test_cancel_stops_the_work_of_the_server(browser: Browser, server: Served, w
         expect(t.page.locator(".sentence")).to_have_count(1)
         t.page.locator("#cancel").click()
         assert eventually(lambda: server.engine.closed == closed + 1, 2.0) < 2.0
-        eventually(lambda: not list((server.folder / "page").glob("o-*/*")))
+        eventually(lambda: not server.recordings())
         eventually(lambda: not server.left())
         expect(t.page.locator("#pick")).to_be_visible()
         expect(t.page.locator("#problem")).to_be_hidden()
@@ -246,7 +246,7 @@ def test_cancel_while_the_file_is_sent(browser: Browser, server: Served, wav: Pa
         t.page.locator("#cancel").click()
         expect(t.page.locator("#pick")).to_be_visible()
         network.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
-        eventually(lambda: not list((server.folder / "page").rglob("audio")), 5)
+        eventually(lambda: not server.recordings(), 5)
         begun = server.engine.begun
         t.give(wav)
         t.told()
@@ -258,7 +258,7 @@ def test_nothing_is_kept_when_the_tab_is_gone(browser: Browser, server: Served, 
     with tab(browser, server) as t:
         t.give(wav)
         t.told()
-        assert list((server.folder / "page").glob("o-*/*"))
+        assert server.recordings()
         if how == "close":
             t.page.context.new_page()
             t.page.close(run_before_unload=True)
@@ -266,7 +266,7 @@ def test_nothing_is_kept_when_the_tab_is_gone(browser: Browser, server: Served, 
             t.page.goto("about:blank")
         else:
             t.page.reload()
-        eventually(lambda: not list((server.folder / "page").glob("o-*/*")), 5)
+        eventually(lambda: not server.recordings(), 5)
         if how == "close":
             t.page = t.page.context.pages[-1]
         if how != "reload":

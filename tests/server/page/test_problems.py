@@ -40,10 +40,6 @@ REFUSED = ("the server responded with a status of",)
 NETWORK = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
-def kept(server: Served) -> list[Path]:
-    return list((server.folder / "page").glob("o-*/*"))
-
-
 def help_of(t: Tab) -> str:
     return t.page.locator("#problem-help").inner_text()
 
@@ -67,7 +63,7 @@ def test_files(browser: Browser, tmp_path: Path) -> None:
             t.give(path)
             assert t.problem() == title
             assert len(help_of(t)) > 30
-            eventually(lambda: not kept(server))
+            eventually(lambda: not server.recordings())
             expect(t.page.locator("#again")).to_be_focused()
             t.page.locator("#other").click()
         good = tmp_path / "good.wav"
@@ -98,7 +94,7 @@ def test_addresses(browser: Browser, server: Served) -> None:
             expect(t.page.locator("#problem")).to_be_visible()
             if t.page.locator("#other").is_visible():
                 t.page.locator("#other").click()
-        assert not kept(server)
+        assert not server.recordings()
 
 
 def test_what_is_no_single_file(browser: Browser, server: Served, wav: Path) -> None:

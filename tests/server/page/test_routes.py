@@ -49,11 +49,6 @@ def caption(server: Served, key: str, **headers: str) -> requests.Response:
     return post(server, CHAT, chat_body(key), **{"X-DashScope-OssResourceResolve": "enable", **headers})
 
 
-def kept(server: Served) -> list[Path]:
-    """What lies in the page's store, secret apart."""
-    return [p for p in (server.folder / "page").rglob("*") if p.is_file() and p.name != "secret"]
-
-
 def test_files_come_with_a_policy_that_allows_nothing_else(server: Served) -> None:
     index = requests.get(server.root + "/", timeout=5)
     assert index.headers["content-type"] == "text/html; charset=utf-8"
@@ -128,9 +123,9 @@ def test_a_recording_is_taken_drawn_played_captioned_and_forgotten(server: Serve
     answer = caption(server, taken["key"], **ours())
     assert "2.000 seconds" in answer.json()["choices"][0]["message"]["content"]
 
-    assert kept(server)
+    assert server.recordings()
     requests.delete(f"{server.root}/page/audio", headers=ours(), timeout=5).raise_for_status()
-    assert not kept(server)
+    assert not server.recordings()
     assert caption(server, taken["key"], **ours()).status_code == 400
     assert requests.get(f"{server.root}/{taken['sound']}", timeout=5).status_code == 404
 
@@ -144,7 +139,7 @@ def test_one_of_two_recordings_is_forgotten(server: Served) -> None:
     assert caption(server, first, **ours()).status_code == 400
     assert caption(server, second, **ours()).status_code == 200
     requests.delete(url, headers=ours(), timeout=5).raise_for_status()
-    assert not kept(server)
+    assert not server.recordings()
 
 
 def test_a_recording_belongs_to_its_session(server: Served) -> None:
@@ -176,7 +171,7 @@ def test_only_our_own_page_may_bring_recordings(server: Served, headers: dict[st
         assert answer.status_code == 403, path
         assert answer.json()["error"]["code"] in ("NotAllowed.foreign_origin", "access_denied")
         assert "access-control-allow-origin" not in answer.headers
-    assert not kept(server)
+    assert not server.recordings()
 
 
 def test_a_page_on_plain_http_is_known_by_its_origin(server: Served) -> None:
@@ -208,14 +203,14 @@ def test_a_session_must_be_one(server: Served, session: str) -> None:
 def test_what_is_no_audio_is_named_and_gone(server: Served, body: bytes, status: int, code: str) -> None:
     answer = take(server, body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
-    assert not kept(server)
+    assert not server.recordings()
     assert not server.left()
 
 
 def test_too_long(server: Served) -> None:
     answer = take(server, tone(62.0, rate=4000))
     assert answer.json()["error"]["code"] == "TooLong.too_long"
-    assert not kept(server)
+    assert not server.recordings()
 
 
 def test_the_limit_of_a_file_holds_for_declared_and_for_streamed_bytes(tmp_path: Path) -> None:
@@ -230,7 +225,7 @@ def test_the_limit_of_a_file_holds_for_declared_and_for_streamed_bytes(tmp_path:
         streamed = take(server, iter([bytes(30_000), bytes(30_000)]), OTHER)
         assert (streamed.status_code, streamed.json()["error"]["code"]) == (413, "TooLarge.too_large")
         assert streamed.json()["error"]["limit"] == 40_000
-        assert not kept(server)
+        assert not server.recordings()
 
 
 def test_the_room_of_all_pages_is_bounded(tmp_path: Path) -> None:
@@ -253,8 +248,8 @@ def test_a_page_that_leaves_while_it_sends_leaves_nothing(server: Served) -> Non
             "Content-Length: 1000000",
         ]
         sock.sendall("\r\n".join([*head, "", ""]).encode() + bytes(100_000))
-        eventually(lambda: bool(kept(server)))
-    eventually(lambda: not kept(server))
+        eventually(lambda: bool(server.recordings()))
+    eventually(lambda: not server.recordings())
 
 
 def test_recordings_expire(tmp_path: Path) -> None:
@@ -320,7 +315,7 @@ def test_an_address_is_fetched_under_the_rules_for_addresses(server: Served) -> 
         )
         assert requests.post(url, json={}, headers=ours(), timeout=5).status_code == 400
     requests.delete(f"{server.root}/page/audio", headers=ours(), timeout=5).raise_for_status()
-    assert not kept(server)
+    assert not server.recordings()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from playwright.sync_api import expect
 
 from kit.browser import OUTPUT, tab
 
-pytestmark = [pytest.mark.chromium, pytest.mark.weights, pytest.mark.corpus]
+pytestmark = [pytest.mark.chromium, pytest.mark.weights, pytest.mark.corpus, pytest.mark.timeout(240)]
 
 CLIP = "mix_en_over_piano_10db.ogg"
 
@@ -52,7 +52,7 @@ def test_a_voice_over_a_piano(browser: Browser, tmp_path: Path, store: Store, sh
         page.locator("#spectro").click()
         quoting.click()
         page.locator("#play").click()
-        page.set_viewport_size({"width": 390, "height": 844})
+        page.set_viewport_size({"width": 390, "height": 1300})
         page.mouse.wheel(0, -5000)
         page.wait_for_timeout(200)
         page.screenshot(path=OUTPUT / "scene-phone.png")
