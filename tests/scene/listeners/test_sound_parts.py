@@ -9,7 +9,7 @@ from earwitness.clip import RATE, Floats
 from earwitness.scene.listeners.sound_naming import Cues, backed_off, caution, familiar, in_family, named, vetoed
 from earwitness.scene.listeners.sound_opinion import Name, Ranking, loudest, read_head, shaken
 from earwitness.scene.listeners.sound_recurrence import recurring
-from earwitness.scene.listeners.sound_rhythm import Rhythm, rhythm
+from earwitness.scene.listeners.sound_rhythm import Rhythm, autocorrelation, rhythm
 from earwitness.scene.listeners.sound_segments import stretches
 from earwitness.scene.listeners.sound_shape import form
 from earwitness.scene.listeners.sound_tagger import PATCH_SAMPLES, log_mel, looped, mel_bands, patch_starts
@@ -183,6 +183,12 @@ def test_caution_grows_towards_the_floor() -> None:
 def test_a_rank_without_merit_is_no_name() -> None:
     names = ("dog", "door", "engine", "rain", "wind", "bell", "hammer", "speech", "crowd", "tick", "zipper", "hum")
     assert named(ranked(**dict.fromkeys(names, 0.02)), Cues(NONE, 8.0, None)) is None
+
+
+def test_what_never_resembles_itself_has_no_period() -> None:
+    change = np.zeros(96, np.float32)  # its best lag correlates negatively
+    change[:19] = np.random.default_rng(25).random(19)
+    assert autocorrelation(change) == (0.0, 0.0)
 
 
 def test_strokes_under_a_voice_are_found_again() -> None:

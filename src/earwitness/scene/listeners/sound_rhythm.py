@@ -86,9 +86,9 @@ def autocorrelation(change: Floats) -> tuple[float, float]:
         return 0.0, 0.0
     r = correlation / correlation[0] * len(x) / (len(x) - np.arange(len(correlation)))
     lags = [k for k in range(shortest, longest) if r[k] >= r[k - 1] and r[k] > r[k + 1]]
-    if not lags:
+    top = max((r[k] for k in lags), default=0.0)
+    if top <= 0:
         return 0.0, 0.0
-    top = max(r[k] for k in lags)
     best = next(k for k in lags if r[k] >= 0.85 * top)
     around = r[best - 1 : best + 2]
     bend = around[0] - 2 * around[1] + around[2]
