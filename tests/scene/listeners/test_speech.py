@@ -194,3 +194,12 @@ def test_of_a_sentence_in_doubt_only_what_is_sure_is_quoted(listener: SpeechList
     assert (told.text, told.doubtful) == ("Have you ever been …", True)
     sure = [Word(w.text, w.start, w.end, max(p, 0.5)) for w, p in zip(given, chances, strict=True)]
     assert listener._utterance(passage, sure, None, None).text == "Have you ever been locked pups?"
+
+
+def test_in_doubt_a_word_that_a_second_decoding_lacks_is_cut() -> None:
+    said = words("the immediate credit accessors of the true printed book", probability=0.65)
+    again = "the immediate predecessors of the true printed book"
+    assert speech_text.sure(said, 0.6, again) == ("the immediate … of the true printed book", True)
+    assert speech_text.sure(said, 0.6) == ("the immediate credit accessors of the true printed book", False)
+    assert speech_text.sure(words("to be or not to be"), 0.6, "to be or") == ("to be or …", True)
+    assert speech_text.sure(words("我在 讲堂 中"), 0.6, "我在学堂中") == ("我在 … 中", True)

@@ -169,8 +169,14 @@ class SpeechListener:
             yield from self._unclear(passage, patches, witness)
             return
         english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
+        again: str | None = None
+        if any(self._in_doubt(g) for g in groups_of_words):
+            again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
         for group, rendering in zip(groups_of_words, english, strict=True):
-            yield self._utterance(passage, group, rendering, patches)
+            yield self._utterance(passage, group, rendering, patches, again)
+
+    def _in_doubt(self, words: Sequence[Word]) -> bool:
+        return mean(w.probability for w in words) < self._gates["doubted"]
 
     def _decoded(self, passage: Passage, witnessed: bool) -> Decoded | None:
         """The first decoding that passes: one beam, then five where one missed narrowly."""
@@ -215,15 +221,22 @@ class SpeechListener:
         return renderings(pieces, spans, decoded.text)
 
     def _utterance(
-        self, passage: Passage, words: Sequence[Word], english: str | None, patches: Patches | None
+        self,
+        passage: Passage,
+        words: Sequence[Word],
+        english: str | None,
+        patches: Patches | None,
+        again: str | None = None,
     ) -> Utterance:
-        score = mean(w.probability for w in words)
-        text, cut = sure(words, self._gates["word_doubted" if score < self._gates["doubted"] else "word"])
+        if self._in_doubt(words):
+            text, cut = sure(words, self._gates["word_doubted"], again)
+        else:
+            text, cut = sure(words, self._gates["word"])
         lettered = any(c.isalpha() for c in text)  # digits alone are written alike in all languages
         span = (words[0].start, words[-1].end)
         return Utterance(
             span=span,
-            score=score,
+            score=mean(w.probability for w in words),
             listener=self.name,
             text=in_script(text, passage.language, self._chinese),
             language=passage.language,

@@ -35,13 +35,14 @@ Task = Literal["transcribe", "translate"]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One decoding. tokens: with timestamps; logprob: mean of the tokens; no_speech: of the whole window."""
+    """One decoding. tokens: with timestamps; logprob: their mean; no_speech: of the whole window; beam: of the search."""
 
     text: str
     tokens: tuple[int, ...]
     logprob: float
     no_speech: float
     compression: float
+    beam: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Recogniser:
         tokens = tuple(result.sequences_ids[0])
         text = tokenizer.decode([t for t in tokens if t < tokenizer.eot]).strip()
         logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
-        return Decoded(text, tokens, logprob, float(result.no_speech_prob), compression(text))
+        return Decoded(text, tokens, logprob, float(result.no_speech_prob), compression(text), beam)
 
     def align(self, encoded: Encoded, decoded: Decoded, language: str) -> list[Aligned]:
         """The words of a transcription with their times, from the decoder's attention."""

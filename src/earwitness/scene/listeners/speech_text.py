@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Span, Word
+from earwitness.scene.listeners.speech_gates import units
 from earwitness.scene.listeners.speech_model import Aligned
 
 Script = Literal["simplified", "traditional", "as_heard"]
@@ -83,14 +85,28 @@ def parted(said: Sequence[Word], word: Word) -> bool:
     return pause >= PAUSE_S or (ended and (pause >= SENTENCE_PAUSE_S or len(said) >= MOST_WORDS))
 
 
-def sure(words: Sequence[Word], least: float) -> tuple[str, bool]:
+def confirmed(words: Sequence[Word], again: str) -> list[bool]:
+    """Which of `words` another decoding holds too, each as often as it holds it."""
+    left = Counter(units(again))
+    found = []
+    for word in words:
+        own = Counter(units(word.text))
+        found.append(own <= left)
+        left -= own
+    return found
+
+
+def sure(words: Sequence[Word], least: float, again: str | None = None) -> tuple[str, bool]:
     """The text of `words` without runs of two and more whose probability is under `least`, and whether any was cut.
 
-    A cut is marked by an ellipsis. Nothing is left if less than half of the words would be.
+    Where there is another decoding, `again`, every word that it lacks is cut too. A cut is marked by an ellipsis.
+    Nothing is left if less than half of the words would be.
     """
     doubted = [w.probability < least for w in words]
+    kept = [True] * len(words) if again is None else confirmed(words, again)
     cut = [
-        d and ((doubted[max(i - 1, 0)] and i > 0) or doubted[i + 1 : i + 2] == [True]) for i, d in enumerate(doubted)
+        not kept[i] or (d and ((doubted[max(i - 1, 0)] and i > 0) or doubted[i + 1 : i + 2] == [True]))
+        for i, d in enumerate(doubted)
     ]
     if sum(cut) * 2 > len(words):
         return "", True
