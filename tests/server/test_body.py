@@ -115,6 +115,41 @@ async def test_all_bodies_together_are_bounded_and_room_comes_back() -> None:
     assert await read(headers, receiving([big]), few)
 
 
+async def test_who_announces_much_and_sends_little_holds_little() -> None:
+    """Sixty slow clients that say 600 bytes and have sent one leave the room to others."""
+    few = bodies(limit=600, together=1000)
+    waiting = asyncio.Event()
+
+    async def slow() -> object:
+        pieces = iter([b"{"])
+
+        async def receive() -> Message:
+            if (piece := next(pieces, None)) is None:
+                await waiting.wait()
+            return {"type": "http.request", "body": piece or b"}", "more_body": piece is not None}
+
+        return await read({**JSON, "content-length": "600"}, receive, few)
+
+    held = [asyncio.create_task(slow()) for _ in range(60)]
+    await asyncio.sleep(0)
+    assert await read(JSON, receiving([b'{"a":"' + b"x" * 550 + b'"}']), few)
+    waiting.set()
+    assert await asyncio.gather(*held) == [{}] * 60
+    assert few.left == 1000
+
+
+async def test_x26_a_body_that_trickles_in_for_ever_is_dropped() -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    begun = asyncio.get_running_loop().time()
+    with pytest.raises(BadRequest) as caught:
+        await read(JSON, receive, bodies(limit=100_000, pause_s=0.05))
+    assert caught.value.code == "invalid_body"
+    assert 0.4 < asyncio.get_running_loop().time() - begun < 2.0
+
+
 HOSTILE = {
     "empty": b"",
     "not json": b"{",
