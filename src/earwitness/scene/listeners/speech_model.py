@@ -35,7 +35,7 @@ Task = Literal["transcribe", "translate"]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One decoding. tokens: with timestamps; logprob: their mean; no_speech: of the whole window; beam: of the search."""
+    """One decoding. tokens: with timestamps; logprob: their mean; no_speech: of the window; beam: of the search."""
 
     text: str
     tokens: tuple[int, ...]
