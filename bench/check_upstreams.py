@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -230,6 +231,7 @@ def main() -> int:
     ap.add_argument("--only", choices=["vllm", "transformers"])
     ap.add_argument("--record", type=Path, metavar="DIR", help="write a streamed answer of each server here")
     a = ap.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers end with us
     print(json.dumps(machine()), flush=True)
     peers.install()
     begun = time.perf_counter()

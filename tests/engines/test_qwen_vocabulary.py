@@ -35,6 +35,7 @@ async def test_the_real_vocabulary_from_file_to_client(checkpoint: Path, ranks: 
     size = sum(p.stat().st_size for p in checkpoint.iterdir())
     assert 45e6 < size < 70e6
     engine = QwenEngine(QwenOptions(model=checkpoint, device="cpu", dtype="float32"))
+    await engine.start()
     with served(tmp_path, engine) as server:  # type: ignore[arg-type]
         loaded = engine._loaded
         assert loaded is not None
