@@ -121,7 +121,9 @@ def _rules(flags: dict[str, Any]) -> Any:
 
 
 def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Crew:
-    """`scene`: a process a core, as far as memory goes. `upstream`: one process, many requests. `qwen`: one of one."""
+    """`scene`: a process a core, as far as memory goes. `upstream`: one process, many requests. `qwen`: one process, as
+    many clips as it may hear together.
+    """
     from earwitness.bulk.work import Crew
     from earwitness.cli.checks import MEMORY_FLOOR, usable_cores
     from earwitness.engines.model_memory import usable_memory
@@ -131,6 +133,8 @@ def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Cre
         workers = max(1, min(int(usable_cores()), usable_memory() // MEMORY_FLOOR))
     elif chosen.engine == "upstream":
         at_once = -(-(flags["concurrency"] or CONCURRENCY) // (flags["workers"] or 1))
+    elif chosen.engine == "qwen":
+        at_once = chosen.qwen.batch
     if flags["ray"] and not flags["dry_run"]:
         workers = 0  # as many as the cluster has processors
     return Crew(flags["workers"] or workers, at_once, given, chosen.model, windows=not flags["single_pass"])
