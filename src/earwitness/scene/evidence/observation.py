@@ -182,7 +182,8 @@ class Voice(Observation):
     pitch_hz: median F0 of calm voiced frames; range_st: 10th to 90th percentile in semitones; rate: syllable-like
     units (words, or characters in Chinese and Japanese) per second of speech; register: by pitch relative to
     ordinary speech; effort: vocal effort; sex: only by the gated rule of the voice listener, `sex_score` with it;
-    child: only with evidence of its own; laughing: laughter is heard in the speech itself.
+    child: only with evidence of its own; laughing: laughter is heard in the speech itself; loosest: the least
+    cosine between two prints of this speaker so far, low where two people may have been taken for one.
     """
 
     speaker: str
@@ -197,6 +198,7 @@ class Voice(Observation):
     child_score: float | None = None
     telephone: bool = False
     laughing: bool = False
+    loosest: float = 1.0
 
     @property
     def kind(self) -> str:

@@ -92,7 +92,8 @@ class VoiceListener:
         return Report(tuple(self._voice(n, h, company, patches, activity) for n, h in heard.items()), coverage)
 
     def _voice(self, name: str, heard: Heard, company: Company, patches: Patches | None, activity: Activity) -> Voice:
-        centre = next(s.centre for s in company.speakers if s.name == name)
+        speaker = next(s for s in company.speakers if s.name == name)
+        centre = speaker.centre
         samples = np.concatenate(heard.samples)
         semitones = self._pitch.track(samples).semitones
         low, calm, middle, high = (
@@ -109,6 +110,7 @@ class VoiceListener:
             score=round(min(1.0, len(samples) / RATE / 2.0), 3),
             listener=self.name,
             speaker=name,
+            loosest=speaker.loosest,
             pitch_hz=None if hz is None else round(hz, 1),
             range_st=None if high is None else round(float(high - low), 1),
             rate=rate(heard.turns, activity),

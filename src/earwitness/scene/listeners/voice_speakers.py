@@ -14,14 +14,28 @@ from earwitness.clip import Floats
 
 Sex = Literal["male", "female"]
 
+KEPT = 40
+"""Windows of a speaker that are compared with each other: about a minute of speech."""
+
 
 @dataclass(slots=True)
 class Speaker:
-    """A person heard in this clip: name, the sum of prints, and how many windows it holds."""
+    """A person heard in this clip: name, the sum of prints, how many windows it holds, the first of them.
+
+    loosest: the least cosine between two of those; two people taken for one lie further apart than one.
+    """
 
     name: str
     total: Floats
     windows: int = 1
+    first: list[Floats] = field(default_factory=list)
+    loosest: float = 1.0
+
+    def add(self, prints: Floats) -> None:
+        """Compares new windows with the kept ones and keeps them, up to `KEPT`."""
+        for one in prints[: max(0, KEPT - len(self.first))]:
+            self.loosest = min([self.loosest, *(round(float(one @ other), 3) for other in self.first)])
+            self.first.append(one)
 
     @property
     def centre(self) -> Floats:
@@ -69,12 +83,15 @@ class Company:
         likeness = [round(float(turn.centre @ s.centre), 3) for s in self.speakers]
         best = max(range(len(likeness)), key=lambda i: likeness[i], default=None)
         if best is None:
+            turn.add(prints)
             self.speakers.append(turn)
             return turn
         known = self.speakers[best]
         if seconds >= self.rules["shortest_s"] and likeness[best] < self._needed(turn, known):
+            turn.add(prints)
             self.speakers.append(turn)
             return turn
+        known.add(prints)
         known.total = known.total + total
         known.windows += len(prints)
         return known
