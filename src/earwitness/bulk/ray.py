@@ -33,6 +33,8 @@ BLOCK = 16
 """Most clips that an actor gets at a time, for each that it hears at once; fewer where there are few clips."""
 SOLO = 2
 """How often a clip is sent by itself whose first listener has died."""
+BROKEN = 3
+"""How often the whole work may break off before the cluster is given up."""
 
 Batch = Mapping[str, Sequence[str]]
 
@@ -128,12 +130,7 @@ class Run:
         """
         try:
             waiting, same = self._sorted(items)
-            for alone in (False, *[True] * SOLO):
-                for row in self._heard(list(waiting.values()), alone):
-                    if (row.get("error") or {}).get("code") != NotReady.code:
-                        self._write(row, waiting, same)
-                    elif alone:  # no clip's fault; what has no row is done by the next run
-                        raise NotReady(row["error"]["message"])
+            self._passes(waiting, same)
             while waiting and not self._stopped:
                 self._write(died(next(iter(waiting.values())), self._crew.model), waiting, same)
         except KeyboardInterrupt:
@@ -141,6 +138,23 @@ class Run:
         except RayError as error:
             raise NotReady(f"The Ray cluster is gone ({type(error).__name__}); run the same command again.") from error
         return self._written
+
+    def _passes(self, waiting: dict[str, Item], same: dict[str, list[Item]]) -> None:
+        """Sends what has no row: by the block, then alone. A pass that breaks off with a machine counts for no clip."""
+        passes = broken = 0
+        while waiting and not self._stopped and passes <= SOLO:
+            alone = passes + broken > 0
+            try:
+                for row in self._heard(list(waiting.values()), alone):
+                    if (row.get("error") or {}).get("code") != NotReady.code:
+                        self._write(row, waiting, same)
+                    elif alone:  # no clip's fault; what has no row is done by the next run
+                        raise NotReady(row["error"]["message"])
+                passes += 1
+            except RayError:
+                broken += 1
+                if broken > BROKEN:
+                    raise
 
     def _sorted(self, items: Sequence[Item]) -> tuple[dict[str, Item], dict[str, list[Item]]]:
         """(clips to hear, those of the same bytes by the id of the clip that is heard); rows of known bytes at once."""
@@ -242,3 +256,4 @@ def connect(address: str, workers: int) -> None:
     told.enable_progress_bars = False
     told.print_on_execution_start = False
     told.max_errored_blocks = -1  # what is missing is sent again
+    told.max_consecutive_actor_init_deaths = 8  # placed on a machine whose death is not known yet
