@@ -48,14 +48,12 @@ class Template:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )
-        self._running: list[int] = []
 
     def start(self, url: str, **order: Any) -> Server:
         """A server that serves; raises RuntimeError with what it says if it does not."""
         told = self.order({"ledger": {"url": url, **order.pop("ledger", {})}, **order})
         if "error" in told:
             raise RuntimeError(told["error"])
-        self._running.append(told["pid"])
         return Server(told["pid"], f"http://127.0.0.1:{told['port']}")
 
     def order(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -69,10 +67,8 @@ class Template:
 
     def close(self) -> None:
         """Ends it and all servers that still run."""
-        for pid in self._running:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
 

@@ -15,6 +15,8 @@ from kit.ledgers import Calls, Template, rows, template
 from kit.services import Service
 
 SOAK = os.environ.get("SOAK") == "1"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200 if SOAK else 300)]
 WHERE = ("before", "inside", "after", "")
 ENDED = {"ok", "interrupted"}
 
@@ -56,7 +58,6 @@ def kill_again_and_again(servers: Template, url: str, times: int) -> None:
     assert len(whole) > times / 2
 
 
-@pytest.mark.slow
 def test_x43_kills_with_sqlite(servers: Template, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     kill_again_and_again(servers, url, 200 if SOAK else 20)
@@ -66,7 +67,6 @@ def test_x43_kills_with_sqlite(servers: Template, tmp_path: Path) -> None:
     assert list((tmp_path / "ledger.db.servers").iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.postgres
 def test_x43_kills_with_postgresql(servers: Template, postgres_service: Service) -> None:
     kill_again_and_again(servers, postgres_service.url, 40 if SOAK else 4)
