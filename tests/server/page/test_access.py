@@ -12,7 +12,6 @@ from kit.clients import Served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("playwright")
 from playwright.sync_api import expect
 
 from kit.browser import Tab, tab

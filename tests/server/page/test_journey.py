@@ -19,7 +19,6 @@ from kit.clients import Served, eventually, files, tone
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("playwright")
 from playwright.sync_api import expect
 
 from kit.browser import Tab, tab

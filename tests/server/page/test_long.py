@@ -21,7 +21,6 @@ from kit.echo import Echo
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("playwright")
 from playwright.sync_api import expect
 
 from kit.browser import Tab, tab

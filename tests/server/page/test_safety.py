@@ -14,7 +14,6 @@ from kit.clients import Served, files, tone
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("playwright")
 from playwright.sync_api import expect
 
 from kit.browser import tab

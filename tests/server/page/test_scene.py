@@ -15,7 +15,6 @@ from kit.clients import served
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-pytest.importorskip("playwright")
 from playwright.sync_api import expect
 
 from kit.browser import OUTPUT, tab
