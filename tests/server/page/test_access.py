@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-from kit.clients import Served
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from kit.browser import Tab, tab
+from kit.clients import Served
 
 pytestmark = pytest.mark.chromium
 

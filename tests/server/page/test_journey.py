@@ -8,20 +8,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from earwitness.caption import Caption, EngineInfo, Note, Sentence, Usage
 from earwitness.render import subtitles
-from kit.clients import Served, eventually, files, tone
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
-
 from kit.browser import Tab, tab
+from kit.clients import Served, eventually, files, tone
 
 pytestmark = pytest.mark.chromium
 

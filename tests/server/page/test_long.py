@@ -8,22 +8,16 @@ import wave
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser, expect
 
 from earwitness.caption import Delta, Event, Finish, Heard, Note, Options
 from earwitness.clip import Clip
+from kit.browser import Tab, tab
 from kit.clients import Served, served
 from kit.echo import Echo
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
-
-from kit.browser import Tab, tab
 
 pytestmark = [pytest.mark.chromium, pytest.mark.timeout(300)]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from earwitness.errors import (
     Busy,
@@ -20,15 +21,9 @@ from earwitness.errors import (
 from earwitness.intake import Limits
 from earwitness.server.gate.keys import Keys
 from earwitness.server.page.options import PageOptions
+from kit.browser import Tab, tab
 from kit.clients import Served, eventually, files, served, tone
 from kit.echo import Echo
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
-
-from kit.browser import Tab, tab
 
 pytestmark = pytest.mark.chromium
 

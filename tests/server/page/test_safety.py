@@ -5,18 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-
-from kit.clients import Served, files, tone
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from kit.browser import tab
+from kit.clients import Served, files, tone
 
 pytestmark = pytest.mark.chromium
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Browser, expect
 
 from earwitness.engines.options import SceneOptions
 from earwitness.engines.scene import SceneEngine
 from earwitness.weights.store import Store
-from kit.clients import served
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-from playwright.sync_api import expect
-
 from kit.browser import OUTPUT, tab
+from kit.clients import served
 
 pytestmark = [pytest.mark.chromium, pytest.mark.weights, pytest.mark.corpus, pytest.mark.timeout(240)]
 
