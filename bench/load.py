@@ -89,9 +89,9 @@ class Crowd:
         data, kind = self._rng.choice(self._mix), self._rng.randrange(4)
         path, body = (CHAT, chat(data, stream=kind == 1)) if kind < 2 else (GENERATION, native(data))
         headers = {"X-DashScope-SSE": "enable"} if kind == 3 else {}
-        begun = time.monotonic()
+        begun, payload = time.monotonic(), json.dumps(body).encode()
         while True:
-            status, wait, text = await self._send(session, path, json.dumps(body).encode(), headers)
+            status, wait, text = await self._send(session, path, payload, headers)
             if status != 429:
                 break
             self.seen.told_to_wait += 1
