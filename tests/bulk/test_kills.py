@@ -178,7 +178,7 @@ def test_x44_a_small_disk(clip: Write, tmp_path: Path) -> None:
     assert [line.split()[0] for line in told.stdout.splitlines()] == ["failed", "done"], told
     assert "No space left on device" in told.stdout
     assert not check([json.loads(line) for line in (tmp_path / "kept.jsonl").read_text().splitlines()], names)
-    script = f"{mount}; dd if=/dev/zero of={disk}/filling bs=1k 2>/dev/null; TMPDIR={disk} {run} out.jsonl"
+    script = f"{mount}; TMPDIR={disk} {run} out.jsonl"
     told = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, timeout=100)
     assert told.stdout.startswith("not_ready No space is left for temporary files"), told
     assert not check(go(tmp_path, crew(tmp_path)), names)
