@@ -193,7 +193,8 @@ async def serving(url: str) -> AsyncIterator[str]:
     environment["EARWITNESS_UPSTREAM_CHECK_TOKENS"] = "false"
     port = free_port()
     command = [str(Path(sys.executable).parent / "earwitness"), "serve", "--port", str(port)]
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stderr=asyncio.subprocess.DEVNULL)
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=quiet, stderr=quiet)
     root = f"http://127.0.0.1:{port}"
     try:
         async with aiohttp.ClientSession() as client:
