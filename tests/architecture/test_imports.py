@@ -49,7 +49,14 @@ def test_ffmpeg_is_forbidden_everywhere_else() -> None:
     listed = {m.removeprefix("earwitness.") for m in CONTRACTS["av"]["source_modules"]}
     top = {p.stem for p in SRC.glob("*.py")} | {p.name for p in SRC.iterdir() if (p / "__init__.py").is_file()}
     intake = {f"intake.{m}" for m in modules(SRC / "intake")}
-    wanted = (top | intake) - {"__init__", "intake", "intake.worker", "intake.decoding", "intake.convert", "intake.encoder"}
+    wanted = (top | intake) - {
+        "__init__",
+        "intake",
+        "intake.worker",
+        "intake.decoding",
+        "intake.convert",
+        "intake.encoder",
+    }
     assert wanted == listed
 
 

@@ -104,12 +104,17 @@ class SceneEngine:
         try:
             loop = asyncio.get_running_loop()
             # In the caller's context: what listeners log names the request in whose work they ran.
-            while events := await loop.run_in_executor(worker, copy_context().run, next, account, ()):
+            while events := await loop.run_in_executor(worker, copy_context().run, _next, account):
                 for event in events:
                     yield event
         finally:
             stop.set()
             worker.shutdown(wait=False, cancel_futures=True)
+
+
+def _next(account: Iterator[tuple[Event, ...]]) -> tuple[Event, ...]:
+    """What comes next; nothing at the end."""
+    return next(account, ())
 
 
 def _account(clip: Clip, ears: Ears, info: EngineInfo, cancelled: Callable[[], bool]) -> Iterator[tuple[Event, ...]]:

@@ -155,7 +155,9 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
         found.append(
             Speaking(
                 because=(
-                    *(u.id for u in turn.utterances), *_voice_ids(turn.speaker, evidence), *over_ids,
+                    *(u.id for u in turn.utterances),
+                    *_voice_ids(turn.speaker, evidence),
+                    *over_ids,
                     *((act.id,) if act else ()),
                 ),
                 certainty=certainty_of(first) or "possible",
