@@ -57,7 +57,7 @@ def test_a_short_run_of_every_target(name: str) -> None:
 FOUND = {
     "address": [b"ttp://[,]@", b"http://[::1]@", b"http://[", b"http://]", b"http://[]", b"http://[]:80@/"],
     "redirect": [b"//[::1]h@//", b"//[", b"http://[::1]@", b"//]@"],
-    "hosts": [b"evil.example:80@localhost", b"[::1].evil.example", b"localhost/x", b"localhost?x"],
+    "hosts": [b"evil.example:80@localhost", b"[::1].evil.example", b"localhost/x", b"localhost?x", b"[127.0.0.1]"],
 }
 """What broke once."""
 

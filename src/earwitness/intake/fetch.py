@@ -26,6 +26,8 @@ from earwitness.intake.limits import Limits
 from earwitness.intake.spool import SHORT, BoundedFile, spool_failed
 
 BLOCK = 1 << 16
+UNFOLD = 50
+"""How many times its sent size a compressed body may take, after its first MiB; compression was not asked for."""
 REDIRECTS = (301, 302, 303, 307, 308)
 HEADERS = {"Accept": "audio/*, video/*;q=0.9, */*;q=0.8", "Accept-Encoding": "identity", "User-Agent": "earwitness"}
 PAGE = (b"<!doctype html", b"<html", b"<head", b"<body")
@@ -222,6 +224,8 @@ class Fetcher:
                     head += piece[:512]
                     refuse_page(head)
                 file.write(piece)
+                if file.size > UNFOLD * came + BLOCK * 16:
+                    raise TooLarge(f"The address gives a body that unfolds more than {UNFOLD} times.", limit=most)
                 await asyncio.sleep(0)  # a block may unfold a thousandfold: others have their turn between
             if unpack.done:
                 break  # nothing that could follow is part of the audio

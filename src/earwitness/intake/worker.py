@@ -33,9 +33,9 @@ PARTS = ("confine", "convert", "decoding", "lengths", "measure", "sniff")
 MAX_RESULT = 60_000
 ORDERS = ("decode", "behind", "kill")
 NUMBERS = ("max_seconds", "decoded_bytes", "memory", "cpu_s", "idle_cpu_s", "file_bytes")
-BEHIND = 8
-"""The niceness of a child that has taken long: others come first, and it still gets a twelfth of a busy core, so that
-40 minutes of sound (13 processor seconds) are decoded within their time."""
+BEHIND = 10
+"""The niceness of a child that has taken long: others come first, and it still gets a tenth of what
+one of them gets: 40 minutes of sound (13 processor seconds) are decoded in time on a busy machine."""
 
 
 def beside(name: str) -> ModuleType:
