@@ -132,7 +132,7 @@ async def test_closing_ends_what_is_told_and_refuses_what_waits(checkpoint: Path
         tell(engine, noise(1), max_tokens=20_000, sampling=Sampling(temperature=1.0, seed=3, top_p=1.0, top_k=0))
     )
     waiting = asyncio.create_task(tell(engine, noise(1), max_tokens=1))
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.05)
     await asyncio.wait_for(engine.close(), 30)
     _, finish = await asyncio.wait_for(told, 5)
     assert finish.counted is not None

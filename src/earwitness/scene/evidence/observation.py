@@ -1,9 +1,7 @@
 """What a listener may report. A listener reports, it does not conclude.
 
-Common fields: `span` (start, end) in seconds from the start of the clip; `score` in [0, 1], a probability
-calibrated as far as its listener's file in `certainty/` could be fitted; `listener`, who reports. The `id` is
-made from kind, label and start, never from a list position: wording and snapshots hang on it. Ids are unique
-within a clip because `fuse` merges what would collide.
+Common fields: `span` (start, end) in seconds of the clip; `score` in [0, 1], a probability as far as the listener's
+file in `certainty/` could be fitted; `listener`. The `id` hangs on kind, label and start, never on a list position.
 """
 
 from __future__ import annotations
@@ -183,7 +181,7 @@ class Voice(Observation):
     units (words, or characters in Chinese and Japanese) per second of speech; register: by pitch relative to
     ordinary speech; effort: vocal effort; sex: only by the gated rule of the voice listener, `sex_score` with it;
     child: only with evidence of its own; laughing: laughter is heard in the speech itself; loosest: the least
-    cosine between two prints of this speaker so far, low where two people may have been taken for one.
+    cosine of two prints of this speaker, low where two people may have been taken for one.
     """
 
     speaker: str

@@ -22,6 +22,9 @@ from earwitness.scene.writer.messages import (
     Toned,
 )
 
+CROWD = 3
+"""With more things than this a closing leaves out the room, which has a sentence of its own."""
+
 MOST = 4
 """Things that an opening or closing names."""
 
@@ -119,6 +122,6 @@ def closing(evidence: Evidence, memory: Memory, silent: Silent, summary: bool) -
         return None
     return Closing(
         because=because, salience=0.9, seconds=evidence.facts.seconds, elements=tuple(f[0] for f in chosen),
-        silent="" if chosen else silent, room=memory.room, summary=summary,
+        silent="" if chosen else silent, room=memory.room if len(chosen) <= CROWD else None, summary=summary,
         feelings=tuple((k, *v) for k, v in memory.feelings.items()), reading=bool(memory.reading),
     )  # fmt: skip
