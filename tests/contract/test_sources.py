@@ -281,8 +281,10 @@ def test_39_more_than_it_says(small: Served, bad: Files, taken: list[int], name:
 
 def test_39_what_follows_a_declared_body_is_not_read(small: Served, bad: Files, taken: list[int]) -> None:
     reply = post(small, CHAT, chat_body(bad.url("more.wav")))
-    assert (reply.status_code, message(reply)) == (400, FORMAT)
-    assert taken == [65536, 65536]
+    # Bytes after the declared end break the connection: that may be noticed before or after the body was taken.
+    assert (reply.status_code, message(reply)) in ((400, FORMAT), (400, DOWNLOAD))
+    assert all(n <= 65536 for n in taken)
+    assert small.left() == []
 
 
 @contextmanager
