@@ -92,10 +92,10 @@ def test_every_form(speaking: Served, wav: bytes) -> None:
         assert form("verbose_json").words is None
 
 
+@pytest.mark.curl
 def test_curl(speaking: Served, wav: bytes, tmp_path: Any) -> None:
     curl = shutil.which("curl")
-    if curl is None:
-        pytest.skip("curl is not installed")
+    assert curl is not None
     (tmp_path / "clip.wav").write_bytes(wav)
     command = [curl, "-sS", speaking.root + PATH, "-H", f"Authorization: Bearer {KEY}"]
     command += ["-F", f"file=@{tmp_path / 'clip.wav'}", "-F", "model=whisper-1"]
