@@ -205,7 +205,7 @@ def files(content: dict[str, bytes | Answer]) -> Iterator[Files]:
         thread.join(5)
 
 
-def eventually(true: Callable[[], bool], within_s: float = 3.0) -> float:
+def eventually(true: Callable[[], bool], within_s: float = 10.0) -> float:
     """Waits until `true`; how long it took in seconds."""
     begun = time.monotonic()
     while not true():

@@ -16,7 +16,7 @@ from earwitness.intake import inline
 from earwitness.intake.address import Allowed
 from earwitness.intake.decode import Decoder
 from earwitness.intake.limits import Limits
-from earwitness.intake.spool import SHORT, Spool, spool_failed, spooled
+from earwitness.intake.spool import SHORT, Spool, in_thread, spool_failed, spooled
 from earwitness.intake.uploads import Uploads
 from earwitness.source import InlineSource, PathSource, Source, UploadSource, UrlSource
 
@@ -117,7 +117,7 @@ class Intake:
         return await self.decoder.decode(upload.path, spool, name=upload.name, sha256=upload.sha256)
 
     async def _inline(self, source: InlineSource, spool: Spool) -> Clip:
-        sha256 = await asyncio.to_thread(self._spool_inline, source, spool)
+        sha256 = await in_thread(lambda: self._spool_inline(source, spool))
         return await self.decoder.decode(spool.original, spool, sha256=sha256)
 
     def _spool_inline(self, source: InlineSource, spool: Spool) -> str:

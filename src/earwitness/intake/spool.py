@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from earwitness.errors import EarwitnessError, Failed, NotReady, TooLarge
+
+T = TypeVar("T")
 
 SHORT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors that pass when others have given back what they hold."""
@@ -56,10 +60,9 @@ class BoundedFile:
         self.size = 0
         self._hash = hashlib.sha256()
         try:
-            self._file: BinaryIO = path.open("xb")
+            self._file: BinaryIO = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
             raise spool_failed(error) from error
-        path.chmod(0o600)
 
     def write(self, block: bytes) -> None:
         """Appends `block`."""
@@ -111,6 +114,21 @@ def spooled(parent: Path | None = None) -> Iterator[Spool]:
         yield Spool(folder)
     finally:
         _remove(folder)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """What `work` gives, done in a thread; also where the caller is cancelled it is waited for.
+
+    For work on files of a folder whose owner removes it afterwards: a thread that still writes would leave them behind.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # seen: nobody is left to be told
+        raise
 
 
 def _remove(folder: Path) -> None:

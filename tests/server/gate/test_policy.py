@@ -43,7 +43,7 @@ def test_e35_in_both_protocols_whole_and_streamed(tmp_path: Path) -> None:
         assert raw.headers["content-type"] == "application/json"
         assert "threat" not in raw.text  # nor what it was
         assert "retry-after" not in raw.headers
-        eventually(lambda: len(rows(url)) == 4)
+        eventually(lambda: [row.status for row in rows(url)] == ["blocked"] * 4)
         for row in rows(url):
             assert (row.status, row.error, row.billed) == ("blocked", "NotAllowed.blocked_content", False)
         assert engine.closed == engine.begun == 4

@@ -112,7 +112,7 @@ class Rates:
         return found
 
     def _wait(self, reset: float) -> float:
-        return min(max(0.0, math.ceil(reset - time.time())), float(self._window_s))
+        return float(min(max(0, math.ceil(reset - time.time())), self._window_s))
 
     async def _refusal(self, item: RateLimitItem, key: str, code: str, cost: int = 1) -> NotAllowed:
         """The error, with the seconds after which it is worth while to come again.

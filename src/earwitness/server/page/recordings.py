@@ -6,7 +6,6 @@ Each lies in an upload store of the page's own, owned by the page's session, wit
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import shutil
 import time
@@ -22,6 +21,7 @@ import platformdirs
 from earwitness.captioner import Captioner, facts_of
 from earwitness.clip import Clip
 from earwitness.errors import BadRequest, Busy, NoSound, TooLarge
+from earwitness.intake.spool import in_thread
 from earwitness.intake.uploads import Permit, UploadLimits, Uploads
 from earwitness.server.gate.session import PREFIX
 from earwitness.server.page import picture
@@ -119,9 +119,10 @@ class Recordings:
         key = self._key(session, url.partition("?")[0].partition("#")[0].rpartition("/")[2])
         with self._reserved(key, 0):
             async with self._captioner.open(UrlSource(url)) as clip:
-                assert clip.original is not None  # noqa: S101  a fetched clip always has its file
+                original = clip.original
+                assert original is not None  # noqa: S101  a fetched clip always has its file
                 try:
-                    self._hold(key, await asyncio.to_thread(self._copy, session, key, clip.original))
+                    self._hold(key, await in_thread(lambda: self._copy(session, key, original)))
                     return await self._told(session, key, clip)
                 except BaseException:
                     self.drop(session, key)
@@ -148,7 +149,7 @@ class Recordings:
 
     async def _told(self, session: str, key: str, clip: Clip) -> Recording:
         wav = self._wav(session, key)
-        peaks = await asyncio.to_thread(_drawn, clip, wav)
+        peaks = await in_thread(lambda: _drawn(clip, wav))
         facts = dict(facts_of(clip)) | {"size_bytes": clip.facts.size_bytes}
         return Recording(f"oss://{key}", "page/sound/" + quote(key.removeprefix("page/")), facts, peaks)
 
