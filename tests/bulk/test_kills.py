@@ -59,7 +59,7 @@ def test_x43_workers_templates_and_decoders_killed_at_random_moments(clip: Write
             ours = children(os.getpid())
             kinds = {
                 "worker": [p for p, line in ours if "multiprocessing.spawn" in line],
-                "decoder": [p for p, line in ours if "worker.py --template" in line],
+                "decoder": [p for p, line in ours if "start.py worker --template" in line],
             }
             # Decoding children are forks of the template, with its command line.
             kind = rng.choice([k for k, pids in kinds.items() if pids] or [""])

@@ -144,11 +144,9 @@ def test_a_child_that_lies_is_not_believed(tmp_path: Path, monkeypatch: pytest.M
 
 PRYING = """
 import _socket, json, os, sys
-from pathlib import Path
-from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
-import encoder
-parts = SimpleNamespace(**{name: encoder.beside(name) for name in encoder.PARTS})
+import start
+encoder, parts = start.beside("encoder"), start.parts()
 job = json.loads(sys.argv[2])
 encoder.warm(job, parts)
 parts.confine.confine(job)

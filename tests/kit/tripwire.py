@@ -13,20 +13,19 @@ import os
 import signal
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 SECCOMP_RET_KILL_PROCESS = 0x80000000
 
 
 def main() -> None:
-    path = Path(sys.argv[1]) / "worker.py"
-    spec = importlib.util.spec_from_file_location("worker", path)
+    path = Path(sys.argv[1]) / "start.py"
+    spec = importlib.util.spec_from_file_location("start", path)
     assert spec is not None
     assert spec.loader is not None
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
+    start = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(start)
+    worker, parts = start.beside("worker"), start.parts()
     worker.av.logging.set_level(None)
-    parts = SimpleNamespace(**{name: worker.beside(name) for name in worker.PARTS})
     parts.decoding.warm(parts)
     parts.confine.OTHERWISE = SECCOMP_RET_KILL_PROCESS
     job = {

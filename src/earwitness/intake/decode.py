@@ -114,13 +114,13 @@ class Decoder:
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        worker = Path(__file__).with_name("worker.py")
+        start = Path(__file__).with_name("start.py")
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")}
         environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         try:
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
-                [sys.executable, "-I", str(worker), "--template", str(theirs.fileno())],
+                [sys.executable, "-I", str(start), "worker", "--template", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

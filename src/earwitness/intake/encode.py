@@ -219,7 +219,7 @@ def _child(job: dict[str, Any], fds: list[int], seconds: float) -> int:
     keep = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
     environment = {k: v for k, v in os.environ.items() if k in keep}
     environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-I", str(Path(__file__).with_name("encoder.py")), json.dumps(job)]
+    command = [sys.executable, "-I", str(Path(__file__).with_name("start.py")), "encoder", json.dumps(job)]
     quiet = subprocess.DEVNULL
     try:
         done = subprocess.run(

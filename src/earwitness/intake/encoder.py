@@ -1,22 +1,19 @@
 """Child side of `fit`: one audio -> the same audio with other numbers. Stands alone, like `worker.py`, for one file.
 
-Started by path (`python -I encoder.py JOB`, JOB being JSON) with open files by number: the audio (`source`), the
-result (`result`) and, where something is to be written, the new file (`out`). It loads what it needs from the files
-beside it, confines itself before it reads a byte (`confine.py`), decodes as for hearing (`decoding.py`: the same lists
-of formats, the same limits), and writes one line of JSON. Without `out` it only says what the audio is.
+Started by path (`python -I start.py encoder JOB`, JOB being JSON) with open files by number: the audio (`source`), the
+result (`result`) and, where something is to be written, the new file (`out`). It is given its parts by `start.py`,
+confines itself before it reads a byte (`confine.py`), decodes as for hearing (`decoding.py`: the same lists of formats,
+the same limits), and writes one line of JSON. Without `out` it only says what the audio is.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib.util
 import io
 import json
 import os
 import struct
-import sys
 from fractions import Fraction
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -26,22 +23,10 @@ import av.logging
 import numpy as np
 import numpy.typing as npt
 
-PARTS = ("confine", "convert", "decoding", "lengths", "measure", "sniff")
 FACTS = ("container", "codec", "sample_rate", "channels", "samples", "size_bytes")
 OPTIONS = {"libopus": {"application": "audio", "vbr": "constrained"}, "libmp3lame": {"abr": "0"}, "aac": {}}
 
 Floats = npt.NDArray[np.float32]
-
-
-def beside(name: str) -> ModuleType:
-    """The module in the file `name` beside this one, loaded by path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    if spec is None or spec.loader is None:
-        raise ImportError(name)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Counting:
@@ -138,19 +123,14 @@ def warm(job: dict[str, Any], parts: SimpleNamespace) -> None:
     os.close(out)
 
 
-def main() -> None:
-    """`encoder.py JOB`."""
-    if len(sys.argv) != 2:
-        raise SystemExit("encoder.py JOB: started by the intake, not by hand")
+def main(arguments: list[str], parts: SimpleNamespace) -> None:
+    """`JOB`."""
+    if len(arguments) != 1:
+        raise SystemExit("encoder JOB: started by the intake, not by hand")
     av.logging.set_level(None)
-    job = json.loads(sys.argv[1])
-    parts = SimpleNamespace(**{name: beside(name) for name in PARTS})
+    job = json.loads(arguments[0])
     warm(job, parts)
     parts.confine.confine(job)
     line = json.dumps(encode_job(job, parts), allow_nan=False).encode() + b"\n"
     os.write(job["result"], line)
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Child side of decoding: any container and codec on the list -> 16 kHz mono PCM, facts and profile.
 
-Stands alone: started by path (`python -I worker.py --template FD`) with OPENBLAS_NUM_THREADS=1, imports av, numpy
-and the standard library, loads the `PARTS` from the files beside it, and nothing of the package.
+Stands alone: started by path (`python -I start.py worker --template FD`) with OPENBLAS_NUM_THREADS=1, is given its
+parts by `start.py`, imports av, numpy and the standard library, and nothing of the package.
 
 The *template* process waits on a socket (FD, SOCK_SEQPACKET) for jobs, each one JSON message with four open files:
 the audio (read), the PCM, the profile and the result (write). It forks one child per job, which confines itself
@@ -15,38 +15,23 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import importlib.util
 import json
 import os
 import selectors
 import signal
 import socket
-import sys
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import av
 import av.logging
 
-PARTS = ("confine", "convert", "decoding", "lengths", "measure", "sniff")
 MAX_RESULT = 60_000
 ORDERS = ("decode", "behind", "kill")
 NUMBERS = ("max_seconds", "decoded_bytes", "memory", "cpu_s", "idle_cpu_s", "file_bytes")
 BEHIND = 10
 """The niceness of a child that has taken long: others come first, and it still gets a tenth of what
 one of them gets: 40 minutes of sound (13 processor seconds) are decoded in time on a busy machine."""
-
-
-def beside(name: str) -> ModuleType:
-    """The module in the file `name` beside this one, loaded by path."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    if spec is None or spec.loader is None:
-        raise ImportError(name)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def child(job: dict[str, Any], fds: list[int], parts: SimpleNamespace, parent: int) -> None:
@@ -81,9 +66,9 @@ def read_order(message: bytes) -> dict[str, Any] | None:
 class Template:
     """The loop of the template process."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, parts: SimpleNamespace) -> None:
         self.control = control
-        self.parts = SimpleNamespace(**{name: beside(name) for name in PARTS})
+        self.parts = parts
         self.selector = selectors.DefaultSelector()
         self.jobs: dict[int, tuple[int, int]] = {}
 
@@ -163,15 +148,11 @@ class Template:
         self.control.send(json.dumps(message).encode())
 
 
-def main() -> None:
-    """`worker.py --template FD`."""
-    if len(sys.argv) != 3 or sys.argv[1] != "--template":
-        raise SystemExit("worker.py --template FD: started by the intake, not by hand")
+def main(arguments: list[str], parts: SimpleNamespace) -> None:
+    """`--template FD`."""
+    if len(arguments) != 2 or arguments[0] != "--template":
+        raise SystemExit("worker --template FD: started by the intake, not by hand")
     av.logging.set_level(None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[2])) as control:
-        Template(control).run()
-
-
-if __name__ == "__main__":
-    main()
+    with socket.socket(fileno=int(arguments[1])) as control:
+        Template(control, parts).run()
