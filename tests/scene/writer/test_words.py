@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args, get_type_hints
+
 import pytest
 
-from earwitness.scene.evidence.observation import Pattern, Sound
+from earwitness.scene.evidence.observation import ActName, Pattern, Sound, Space
 from earwitness.scene.evidence.part import Part
+from earwitness.scene.evidence.quality import QualityKind
+from earwitness.scene.listeners.music_instruments import INSTRUMENTS
+from earwitness.scene.listeners.music_style import GENRES
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.lexicon.grammar import article, ing, plural, third_person, times
@@ -24,8 +29,8 @@ def test_every_concept_has_words_or_says_why_not() -> None:
     assert [k for k, e in known.items() if not e.unsaid and ontology().concepts[k].unsaid] == []
 
 
-@pytest.mark.parametrize("score", [0.97, 0.97 - 0.25])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("score", [0.97, 0.72, 0.3], ids=["sure", "likely", "possible"])
+@pytest.mark.parametrize("count", [1, 2, 3], ids=["once", "twice", "three times"])
 def test_every_concept_spells_well(score: float, count: int) -> None:
     wrong: list[str] = []
     for key in SAID:
@@ -33,8 +38,8 @@ def test_every_concept_spells_well(score: float, count: int) -> None:
             Sound(concept=key, span=(1.0 + 2 * i, 1.8 + 2 * i), score=score, listener="sound") for i in range(count)
         )
         pattern = Pattern(
-            of=key, form="regular", events=tuple(e.id for e in events), period_s=2.0, count=count, span=(1.0, 5.8),
-            score=0.9, listener="sound",
+            of=key, form="regular" if count > 2 else "several", events=tuple(e.id for e in events),
+            period_s=2.0 if count > 2 else None, count=count, span=(1.0, 5.8), score=0.9, listener="sound",
         )  # fmt: skip
         made = (*events, pattern) if count > 1 else events
         told, summary = tell(12.0, (Part((0.0, 12.0), made, covered(0.0, 12.0), True),))
@@ -125,3 +130,27 @@ def test_times_and_periods() -> None:
 def test_every_language_of_the_recogniser_has_a_name() -> None:
     assert len(lexicon().languages) >= 100
     assert all(name[0].isupper() for name in lexicon().languages.values())
+
+
+def test_every_instrument_style_and_mood_of_the_music_listener_has_words() -> None:
+    lex = lexicon()
+    unknown = [i.name for i in INSTRUMENTS if i.name not in lex.instruments and i.name not in lex.sounds]
+    assert unknown == []
+    assert [g for g in GENRES if g not in lex.genres] == []
+    assert [m for m in ("slow", "energetic", "gentle") if m not in lex.moods] == []
+
+
+def test_every_fault_room_feeling_and_act_has_words() -> None:
+    lex = lexicon()
+    assert [q for q in get_args(QualityKind) if q not in lex.recording and q != "one_side"] == []
+    assert {"one_side_only", "one_side_mostly", "one_side_then"} <= set(lex.recording)
+    rooms = [a for a in get_args(get_type_hints(Space)["room"]) for a in get_args(a) or (a,) if isinstance(a, str)]
+    assert len(rooms) == 5
+    for room in rooms:
+        assert room in lex.rooms_short
+        assert lex.frame(f"setting.{room}_sure")
+        assert lex.frame(f"setting.{room}_likely")
+    named = ("anger", "sadness", "happy", "sad", "amused", "tearful", "exasperated", "more_agitated", "calmer")
+    assert [f for f in (*named, "animated", "subdued") if f not in lex.feelings] == []
+    assert [a for a in get_args(ActName) if a not in lex.acts] == []
+    assert [t for t in ("low", "high", "whispered", "soft", "raised", "shouted") if t not in lex.traits] == []
