@@ -46,6 +46,7 @@ def _missing() -> dict[str, str]:
         "weights": (_models_there(), "model files are not in the cache: earwitness models pull"),
         "node": (bool(shutil.which("node") and shutil.which("npm")), "node and npm are not installed"),
         "curl": (bool(shutil.which("curl")), "curl is not installed"),
+        "java": (bool(shutil.which("javac")), "no JDK is installed"),
         "torch": (
             all(importlib.util.find_spec(x) for x in ("torch", "transformers")),
             "torch and transformers are not installed: make qwen",

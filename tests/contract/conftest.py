@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from earwitness.server.options import ServerOptions
 from kit.calls import audio, chat
 from kit.clients import ALIAS, MODEL_NAME, Files, Served, data_url, files, served, tone
 from kit.echo import Echo
+from kit.node import openai
 
 OPTIONS = ServerOptions(models=(MODEL_NAME, ALIAS), keep_alive_s=0.2)
 
@@ -50,15 +48,4 @@ def text(server: Served, wav: bytes) -> str:
 @pytest.fixture(scope="session")
 def node() -> Path:
     """A folder with the official Node client, installed once into a cache outside the tree."""
-    here = Path(__file__).parent / "node"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earwitness-tests" / "node"
-    cache.mkdir(parents=True, exist_ok=True)
-    lock = (here / "package-lock.json").read_text()
-    done = cache / "installed-lock.json"
-    if not done.exists() or done.read_text() != lock:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(here / name, cache / name)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=cache, check=True, capture_output=True, timeout=110)
-        done.write_text(lock)
-    return cache
+    return openai()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +10,7 @@ import pytest
 
 from kit.clients import Served, served, tone
 from kit.echo import Echo
+from kit.node import npm, openai
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -54,28 +52,13 @@ def wav(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def _npm(here: Path, name: str) -> Path:
-    """A folder outside the tree with what the lock file in `here` names; installed once."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "earwitness-tests" / name
-    cache.mkdir(parents=True, exist_ok=True)
-    lock = (here / "package-lock.json").read_text()
-    done = cache / "installed-lock.json"
-    if not done.exists() or done.read_text() != lock:
-        for file in ("package.json", "package-lock.json"):
-            shutil.copy(here / file, cache / file)
-        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        subprocess.run(command, cwd=cache, check=True, capture_output=True, timeout=110)
-        done.write_text(lock)
-    return cache
-
-
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The script that looks for what keeps people out."""
-    return (_npm(Path(__file__).parent / "node", "page") / "node_modules/axe-core/axe.min.js").read_text()
+    return (npm(Path(__file__).parent / "node", "page") / "node_modules/axe-core/axe.min.js").read_text()
 
 
 @pytest.fixture(scope="session")
 def openai_node() -> Path:
     """A folder with the official Node client."""
-    return _npm(Path(__file__).parents[2] / "contract" / "node", "node")
+    return openai()
