@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.observation import Music, Quality, Shape, Sound, Space, Tone, Utterance, Voice
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.lexicon import lexicon
-from earwitness.scene.writer.messages import Absence, Certainty, Inference
+from earwitness.scene.writer.messages import RANK, Absence, Certainty, Inference
 
 HINT = 0.3
 """A class score from which the absence of its kind is no longer claimed."""
@@ -73,25 +70,51 @@ def _is_speech(s: Sound) -> bool:
 
 
 def place(evidence: Evidence, memory: Memory) -> Inference | None:
-    """The best supported place of inferences.toml, if any."""
-    best: tuple[int, str] | None = None
+    """The best supported place of inferences.toml, if any: with what speaks for it, nothing against it, and no surer
+    than the weakest sound that it needs."""
+    held, against = _conditions(evidence, memory), _heard(memory)
+    best: tuple[tuple[int, float], str, tuple[str, ...], Certainty] | None = None
     for key, rule in lexicon().inferences.items():
-        grounds = [c for c in rule["any"] if c in memory.told]
-        if len(set(grounds)) < rule.get("least", 1) or not _conditions(rule, evidence):
+        grounds = tuple(dict.fromkeys(c for c in rule["any"] if c in memory.told))
+        needed = rule.get("least", 1)
+        if len(grounds) < needed or not set(rule.get("with", ())) <= held:
             continue
-        if best is None or len(grounds) > best[0]:
-            best = (len(grounds), key)
+        if set(rule.get("against", ())) & (held | against):
+            continue
+        level = _weakest(evidence, memory, grounds, needed, rule["most"])
+        support = (len(grounds), len(grounds) / len(rule["any"]))  # of equal ones the narrower place
+        if level is not None and (best is None or support > best[0]):
+            best = (support, key, grounds, level)
     if best is None:
         return None
-    rule = lexicon().inferences[best[1]]
-    grounds = [c for c in rule["any"] if c in memory.told]
-    most: Certainty = rule["most"]
+    _, key, grounds, level = best
     because = tuple(dict.fromkeys(i for c in grounds for i in memory.told[c]))
-    return Inference(because=because, certainty=most, salience=0.5, key=best[1], grounds=tuple(grounds))
+    return Inference(because=because, certainty=level, salience=0.5, key=key, grounds=grounds)
 
 
-def _conditions(rule: Mapping[str, Any], evidence: Evidence) -> bool:
+def _weakest(
+    evidence: Evidence, memory: Memory, grounds: tuple[str, ...], needed: int, most: Certainty
+) -> Certainty | None:
+    """The least of `most` and the certainties of the `needed` surest grounds."""
+    levels = []
+    for c in grounds:
+        own = [certainty_of(o) for o in evidence.by_id(memory.told[c]) if isinstance(o, Sound)]
+        levels.append(max((level for level in own if level is not None), key=RANK.__getitem__, default=None))
+    known = sorted((level for level in levels if level is not None), key=RANK.__getitem__, reverse=True)
+    return min(most, known[needed - 1], key=RANK.__getitem__) if len(known) >= needed else None
+
+
+def _conditions(evidence: Evidence, memory: Memory) -> set[str]:
+    """What else is known of the clip that places may want or rule out: voices, music, the line, the room."""
     held = {"speech"} if evidence.of(Utterance) else {"no_speech"}
     if evidence.of(Music):
         held.add("music")
-    return set(rule.get("with", ())) <= held and not set(rule.get("against", ())) & held
+    if any(q.what == "telephone" for q in evidence.of(Quality)):
+        held.add("telephone")
+    return held | ({memory.room} if memory.room is not None else set())
+
+
+def _heard(memory: Memory) -> set[str]:
+    """The concepts told and all that lies above them."""
+    o = ontology()
+    return {c.key for concept in memory.told if concept in o for c in o.ancestors(concept)}
