@@ -4,21 +4,22 @@
 
 Speech is needed as raw material: the emotional speech of the shared folder's training data (EARWITNESS_SHARED).
 A property is `right` in the share of the clips where something was said, and `said` in the share of the clips that
-have it. Saying it of a clip without it is wrong. Everything is seeded; nothing is written but the table.
+have it. Saying it of a clip without it is wrong. Everything is seeded; the table is written to `bench/results/`.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from bench.long import shared
+from bench.machine import save
 from earwitness.clip import RATE, Clip
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.fuse import fuse
@@ -32,7 +33,7 @@ from earwitness.scene.listeners.tone import ToneListener
 from earwitness.weights.store import Store
 
 Wave = npt.NDArray[np.float64]
-SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[1] / "shared")
+SHARED = shared()
 COUNT = 40
 
 
@@ -151,6 +152,44 @@ def side(rng: np.random.Generator, take: Callable[[float], Wave]) -> Tally:
         found = quality(acoustics(from_samples(pair, RATE), True), "one_side", "moving")
         right = found is not None and has and found.what == "one_side" and found.side == ("left" if left else "right")
         tally.add(has, found is not None, right)
+    return tally
+
+
+def pan(rng: np.random.Generator, take: Callable[[float], Wave]) -> Tally:
+    """Two passages on opposite sides (10 to 30 dB), each told on its own; the others both in the middle."""
+    tally = Tally()
+    for k in range(COUNT):
+        has, left = k % 2 == 0, bool(rng.integers(2))
+        gain = 10.0 ** (-rng.uniform(12, 30) / 20.0) if has else 1.0
+        pieces = []
+        for at in (left, not left):
+            wave = take(float(rng.uniform(1.5, 4.0)))
+            pieces.append(np.stack([wave, wave * gain] if at else [wave * gain, wave]))
+            pieces.append(np.zeros((2, round(0.4 * RATE))))
+        pair = np.concatenate(pieces, axis=1)
+        pair += 0.0003 * rng.standard_normal(pair.shape)
+        found = [
+            o for o in acoustics(from_samples(pair, RATE), True) if isinstance(o, Quality) and o.what == "one_side"
+        ]
+        sides = [o.side for o in sorted(found, key=lambda o: o.span)]
+        tally.add(has, bool(sides), has and sides == (["left", "right"] if left else ["right", "left"]))
+    return tally
+
+
+def moving(rng: np.random.Generator, take: Callable[[float], Wave]) -> Tally:
+    """A sound that wanders from one side to the other (12 to 30 dB); the others stay where they are."""
+    tally = Tally()
+    for k in range(COUNT):
+        has, left = k % 2 == 0, bool(rng.integers(2))
+        wave = take(float(rng.uniform(4, 9))) + 0.02 * rng.standard_normal(1)
+        reach = rng.uniform(12, 30) if has else 0.0
+        course = np.linspace(reach, -reach, len(wave)) / 40.0 * (1 if left else -1)
+        if not has:
+            course += rng.uniform(-12, 12) / 40.0
+        pair = np.stack([wave * 10.0**course, wave * 10.0**-course])
+        pair = 0.5 * pair / np.abs(pair).max() + 0.0003 * rng.standard_normal(pair.shape)
+        found = quality(acoustics(from_samples(pair, RATE), True), "moving")
+        tally.add(has, found is not None, has and found is not None and found.side == ("right" if left else "left"))
     return tally
 
 
@@ -285,6 +324,8 @@ PROPERTIES: dict[str, Callable[[np.random.Generator, Callable[[float], Wave]], T
     "beeps": beeps,
     "period": lambda rng, _take: rhythm(rng, "period"),
     "count": lambda rng, _take: rhythm(rng, "count"),
+    "pan": pan,
+    "moving": moving,
 }
 
 
@@ -292,10 +333,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PROPERTIES, action="append")
     chosen = parser.parse_args().only or list(PROPERTIES)
+    rows = []
     for number, (name, measure) in enumerate(PROPERTIES.items()):
         if name in chosen:
             rng = np.random.default_rng(100 + number)
-            print(measure(rng, voices(rng)).row(name), flush=True)
+            tally = measure(rng, voices(rng))
+            print(tally.row(name), flush=True)
+            rows.append({"property": name, **asdict(tally)})
+    save("acoustics", {"clips_a_property": COUNT, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -107,31 +107,40 @@ def timed(job: Callable[[Path], None], path: Path) -> float:
 
 
 def speed(a: argparse.Namespace) -> dict[str, Any]:
-    """Median ratio by class of clips of 5 to 30 s."""
+    """Median ratio by class of clips of 5 to 30 s, spread over those of the class; the first of a class warms up."""
     ours, theirs = Ours(), Theirs(a.beam)
     rows: list[dict[str, Any]] = []
+    clips: list[dict[str, Any]] = []
     for name, kinds in CLASSES.items():
         files = [r for r in labels() if r["kind"] in kinds and 5 <= float(str(r["duration_s"])) <= 30]
         if name == "silence":
             files = [r for r in files if r["file"] in SILENT]
-        ratios, our_times, their_times = [], [], []
-        for chosen in files[: a.clips]:
+        files = files[:: max(1, len(files) // a.clips)][: a.clips]
+        pairs: list[tuple[float, float]] = []
+        for number, chosen in enumerate(files):
             path = shared() / "corpus" / "audio" / str(chosen["file"])
-            ours(path)
-            theirs(path)
-            for _ in range(a.repeats):
-                mine, peer = timed(ours, path), timed(theirs, path)
-                ratios.append(mine / peer)
-                our_times.append(mine)
-                their_times.append(peer)
-        s = spread(ratios)
-        row = {"class": name, "clips": len(files[: a.clips]), "ratio": s["median"], "min": s["min"], "max": s["max"]}
-        row |= {"ours_s": spread(our_times)["median"], "faster_whisper_s": spread(their_times)["median"]}
+            if number == 0:
+                ours(path)
+                theirs(path)
+            timings = [(timed(ours, path), timed(theirs, path)) for _ in range(a.repeats)]
+            clips.append({"class": name, "file": chosen["file"], "duration_s": chosen["duration_s"], **_sides(timings)})
+            pairs += timings
+        row = {"class": name, "clips": len(files), **_sides(pairs)}
         print(row, flush=True)
         rows.append(row)
     ours.close()
     print(table(rows))
-    return {"rows": rows, "beam": a.beam, "repeats": a.repeats}
+    return {"rows": rows, "clips": clips, "beam": a.beam, "repeats": a.repeats}
+
+
+def _sides(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    """Median, least and greatest ratio of pairs, and the median of both sides in seconds."""
+    s = spread([mine / peer for mine, peer in pairs])
+    both = {
+        "ours_s": spread([m for m, _ in pairs])["median"],
+        "faster_whisper_s": spread([p for _, p in pairs])["median"],
+    }
+    return {"ratio": s["median"], "min": s["min"], "max": s["max"], **both}
 
 
 # ---------------------------------------------------------------- long clips

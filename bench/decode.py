@@ -1,6 +1,6 @@
 """Decoding 40 minutes through the confined child against the `ffmpeg` command line, in one run, alternating.
 
-    .venv/bin/python bench/decode.py FILE... [--rounds 3]
+    .venv/bin/python -m bench.decode [FILE...] [--rounds 3]
 
 Both give 16 kHz mono 16-bit PCM in a file; ours also measures the profile and hashes the file. Printed are wall and
 processor seconds (median of the rounds) and their ratios. Without FILE, 40 minutes of the
@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.machine import save
 from earwitness.intake import Intake
 from earwitness.source import PathSource
 
@@ -89,10 +90,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print("file                wall: ffmpeg    ours   ratio    cpu: ffmpeg    ours   ratio")
+        rows = []
         for path in given.files or made(folder):
             rounds = [(*theirs(path, folder / "out.wav"), *asyncio.run(ours(path))) for _ in range(given.rounds)]
             a, b, c, d = (statistics.median(column) for column in zip(*rounds, strict=True))
             print(f"{path.name:20} {a:11.2f} {c:7.2f} {c / a:7.2f} {b:13.2f} {d:7.2f} {d / b:7.2f}", flush=True)
+            row = {"file": path.name, "ffmpeg_s": a, "ours_s": c, "ffmpeg_cpu_s": b, "ours_cpu_s": d}
+            ratios = {"wall_ratio": round(c / a, 3), "cpu_ratio": round(d / b, 3)}
+            rows.append({key: round(value, 2) if key != "file" else value for key, value in row.items()} | ratios)
+        save("decode", {"rows": rows, "rounds": given.rounds})
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
+from typing import Any
 
+from bench.machine import save
 from earwitness.accounting.books import Entry, Outcome
 from earwitness.accounting.ledger import Ledger
 from earwitness.accounting.options import LedgerOptions
@@ -47,12 +49,23 @@ async def measure(url: str, requests: int, at_once: int) -> None:
     times = await asyncio.gather(*(in_turn(n) for n in range(requests)))
     took, used = time.perf_counter() - begun, time.process_time() - cpu
     await books.close()
+    figures: dict[str, Any] = {
+        "requests": requests,
+        "at_once": at_once,
+        "store": url.partition(":")[0],
+        "per_s": round(requests / took),
+        "cpu_ms": round(1000 * used / requests, 2),
+        "wait_ms": round(1000 * statistics.median(times), 1),
+        "alone_ms": round(1000 * statistics.median(alone), 1),
+    }
     print(f"{requests} requests, {at_once} at once: {requests / took:.0f} /s, {1000 * used / requests:.2f} ms CPU each")
     print(f"  wait for the ledger, both commits: median {1000 * statistics.median(times):.1f} ms")
     print(f"  alone: median {1000 * statistics.median(alone):.1f} ms, worst {1000 * max(alone):.1f} ms")
     if url.startswith("sqlite:///"):
         size = Path(url.removeprefix("sqlite:///")).stat().st_size
-        print(f"  {size / (requests + at_once + 100):.0f} bytes a row with its indexes")
+        figures["bytes_a_row"] = round(size / (requests + at_once + 100))
+        print(f"  {figures['bytes_a_row']} bytes a row with its indexes")
+    save("ledger", figures)
 
 
 def main() -> None:

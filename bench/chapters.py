@@ -1,0 +1,230 @@
+"""The chapters of docs/benchmarks.md on captions: each makes its text from results, or None where there are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.kept import load
+from bench.machine import table
+
+Result = dict[str, Any]
+KINDS = ("all", "intact", "speech", "sound", "music", "mix", "acoustic", "damaged", "degenerate")
+READ = ("mix_zh_over_hammer_0db.ogg", "seq_rooster_thunder_siren.ogg", "music_piano_ode_c.ogg", "deg_room_noise.flac")
+"""Clips whose captions are printed where they were measured: chosen before they were read, one of a kind."""
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure, or a dash."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def wide(figures: dict[str, float], digits: int = 2) -> str:
+    """Median with least and greatest, where there were several runs."""
+    middle = number(figures["median"], digits)
+    if figures["n"] < 2:
+        return middle
+    return f"{middle} ({number(figures['min'], digits)}–{number(figures['max'], digits)})"
+
+
+def how(result: Result) -> str:
+    """The command, the day, and how busy the machine was with other things."""
+    machine = result["machine"]
+    mode = "shortened run, so read it as rough; " if result["mode"] == "quick" else ""
+    others = machine.get("others_cores")
+    busy = f", other programs kept {others:.1f} of {machine['cores']} cores busy" if others is not None else ""
+    call = f"`{result['command']}`, " if "command" in result else ""
+    return f"*({mode}{call}{machine['date']}, load {machine['load'][0]:.1f} at the end{busy})*"
+
+
+def quality() -> str | None:
+    """Facts, false claims, words, order and times by kind."""
+    result = load("quality")
+    if not result:
+        return None
+    ours, loop = result["summary"], result["loop"]
+    rows = [
+        {
+            "kind": kind,
+            "clips": ours[kind]["clips"],
+            "facts": number(ours[kind]["facts_recalled"]),
+            "loop's": number(loop[kind]["facts_recalled"]),
+            "false a clip": number(ours[kind]["false_claims_per_clip"]),
+            "the loop's": number(loop[kind]["false_claims_per_clip"]),
+            "WER": number(ours[kind]["wer"]),
+            "its WER": number(loop[kind]["wer"]),
+            "order": number(ours[kind]["event_order"]),
+            "times": number(ours[kind]["event_times"]),
+            "handled": number(ours[kind]["handled"]),
+            "words": number(ours[kind]["words_per_caption"], 0),
+        }
+        for kind in KINDS
+        if kind in ours
+    ]
+    told = "; ".join(
+        f"{name} {c['hit']} of {sum(c.values())}, {c['wrong']} wrong"
+        for name, c in sorted(ours["all"]["attributes"].items())
+    )
+    false, peer = result["false_quotes"], result["loop_false_quotes"]
+    lines = [
+        f"{ours['all']['clips']} of the corpus's {result['clips_of_corpus']} labelled clips, each told by both in "
+        "turn. "
+        "The peer is what one would script in an afternoon: a tagger's five best classes and a transcriber's "
+        "words, with "
+        "the same models. *Facts*: share of the labelled facts that are told. *False*: claims that the labels exclude. "
+        "*WER*: word errors of what is quoted. *Intact*: all but damaged and degenerate files.",
+        "",
+        table(rows),
+        "",
+        f"Attributes that are labelled, and told rightly: {told}.",
+        "",
+        f"Words quoted on the {result['without_speech']} clips where nobody speaks: "
+        f"{len(false) or 'none'} by Earwitness, {len(peer) or 'none'} by the loop.",
+        *_read(result),
+    ]
+    return "\n".join([how(result), "", *lines])
+
+
+def _read(result: Result) -> list[str]:
+    """Captions to be read, as they came."""
+    clips = {c["file"]: c for c in result["clips"] if c.get("caption")}
+    chosen = [clips[name] for name in READ if name in clips] or list(clips.values())[::7][:3]
+    lines = []
+    for clip in chosen:
+        lines += ["", f"`{clip['file']}`, {clip['duration_s']:.1f} s; Earwitness:", ""]
+        lines += [f"> {line}" if line else ">" for line in str(clip["caption"]).split("\n")]
+        lines += ["", "The loop:", "", f"> {clip.get('loop', '(nothing)')}"]
+    return lines
+
+
+def speed() -> str | None:
+    """Time beside faster-whisper, and the start."""
+    result, start = load("caption-speed"), load("caption-start")
+    if not result:
+        return None
+    rows = [
+        {
+            "class": r["class"],
+            "clips": r["clips"],
+            "Earwitness, s": number(r["ours_s"]),
+            "faster-whisper, s": number(r["faster_whisper_s"]),
+            "ratio": f"{number(r['ratio'])} ({number(r['min'])}–{number(r['max'])})",
+        }
+        for r in result["rows"]
+    ]
+    lines = [
+        how(result),
+        "",
+        "The whole caption (words, sounds, voices, room, music) against faster-whisper's transcription of the "
+        "same clip "
+        f"alone: same model folder, int8, {result['beam']} beams, two threads, its own defaults, both loaded, in one "
+        "process, in turn. It takes longest where nobody speaks: it decodes such clips again and again at higher "
+        "temperatures, and Earwitness does not decode what is not speech.",
+        "",
+        table(rows),
+    ]
+    if start:
+        lines += [
+            "",
+            f"Start-up: `earwitness --help` {wide(start['help'])} s; the command's first caption (a clip of 2 s) "
+            f"{wide(start['caption'], 1)} s, importing faster-whisper and loading its model "
+            f"{wide(start['peer'], 1)} s, "
+            f"ratio {wide(start['caption_to_peer'])}. {how(start)}",
+        ]
+    return "\n".join(lines)
+
+
+def growth() -> str | None:
+    """Time and memory against length; hours; many clips."""
+    result = load("growth-length")
+    if not result:
+        return None
+    rows = [
+        {
+            "minutes": f"{r['minutes']:g}",
+            "who": r["who"],
+            "first words, s": wide(r["first_s"], 1),
+            "whole, s": wide(r["total_s"], 1) if r["whole"] else "stopped at its first segment",
+            "peak, MB": wide(r["peak_mb"], 0),
+            "runs": r["peak_mb"]["n"],
+        }
+        for r in result["rows"]
+    ]
+    lines = [how(result), "", "Continuous talk and music, every run a process of its own.", "", table(rows)]
+    if "time_line" in result:
+        time, memory = result["time_line"], result["memory_line"]
+        lines += [
+            "",
+            f"Straight lines through the medians of Earwitness: {time['base']:.1f} s + {time['slope']:.2f} s for each "
+            f"minute (r² {time['r2']:.4f}); {memory['base']:.0f} MB + {memory['slope']:.2f} MB for each minute. A "
+            "minute "
+            f"more of the longest clips costs {result['cost_ratio']:.2f} times what it costs of the shortest "
+            "(1: linear).",
+        ]
+    return "\n".join(lines)
+
+
+def hours() -> str | None:
+    """One recording of hours."""
+    result = load("growth-hours")
+    if not result:
+        return None
+    second, last = result["memory_second_tenth_mb"], result["memory_last_tenth_mb"]
+    return "\n".join(
+        [
+            how(result),
+            "",
+            f"One recording of {result['hours']:g} hours of talk and music by the command with `--max-minutes 0`: "
+            f"{result['took_s'] / 60:.1f} minutes, first words after {number(result['first_s'], 0)} s, "
+            f"{result['told_bytes']:,} bytes of text; memory {second:.0f} MB in the second tenth of the time, "
+            f"{last:.0f} MB in the last, {result['peak_mb']:.0f} MB at most.",
+        ]
+    )
+
+
+def clips() -> str | None:
+    """Many clips."""
+    result = load("growth-clips")
+    if not result:
+        return None
+    rows = [
+        {"clips": p["clips"], "ms a clip": number(1000 * p["s_per_clip"], 0), "memory, MB": number(p["memory_mb"], 0)}
+        for p in result["parts"]
+    ]
+    return "\n".join(
+        [
+            how(result),
+            "",
+            f"{result['clips']:,} clips of a quarter to half a second (sounds and music, no words) through `earwitness "
+            f"bulk`, {result['errors']} errors. The first tenth holds the start and the loading of models.",
+            "",
+            table(rows),
+        ]
+    )
+
+
+def sameness() -> str | None:
+    """One text for the same bytes, and the cloud."""
+    result = load("sameness")
+    if not result:
+        return None
+    differing = result["clips"] - result["clips_with_one_text"]
+    lines = [
+        how(result),
+        "",
+        f"{result['clips']} clips × command line, OpenAI client, DashScope client, bulk × one and two threads × "
+        f"{result['runs']} run{'s' if result['runs'] > 1 else ''}, every one with servers and workers started anew: "
+        f"{result['captions']} captions, **{result['clips_with_one_text']} of {result['clips']} clips have one text**"
+        + (f"; {differing} have up to {result['most_texts_of_a_clip']}." if differing else "."),
+    ]
+    if cloud := result.get("cloud"):
+        lines += [
+            "",
+            f"The cloud makes no such promise. The documentation of its captioner prints {cloud['printed']} "
+            "answers for "
+            f"one and the same recording; {cloud['different']} of them differ, and share "
+            f"{min(cloud['shared_words']):.0%} to {max(cloud['shared_words']):.0%} of their words. They begin:",
+            "",
+            *(f"> {opening} …\n>" for opening in cloud["openings"][:-1]),
+            f"> {cloud['openings'][-1]} …",
+        ]
+    return "\n".join(lines)

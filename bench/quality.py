@@ -1,0 +1,156 @@
+"""What captions get right and wrong on the labelled corpus, by kind, beside a tagger and a transcriber in a loop.
+
+    python -m bench.quality                  # every clip of the corpus
+    python -m bench.quality --every 3        # every third of each kind, without the clip of 39 minutes
+    python -m bench.quality --only 'sound/'  # regular expression on kind/file
+
+Both run in one process with their models loaded, clip by clip in turn; the shared judge reads what they say. A file
+that cannot be heard is handled if it is refused with a sentence (of the loop any exception counts as that). Every
+caption is kept in the result, to be read or judged again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.judging import judge
+from bench.long import labels, shared
+from bench.loop import Loop
+from bench.machine import machine, save
+
+THREADS = 2
+LONG_S = 120.0
+Said = tuple[str | None, dict[str, Any] | None]
+
+
+class Ours:
+    """The captioner, loaded once."""
+
+    def __init__(self) -> None:
+        from earwitness.assemble import build
+        from earwitness.settings import load
+
+        self._loop = asyncio.new_event_loop()
+        self._captioner = build(load({"scene": {"threads": THREADS}}))
+        self._loop.run_until_complete(self._captioner.start())
+
+    def __call__(self, path: Path) -> Said:
+        """The caption, or the sentence of the refusal."""
+        from earwitness.errors import EarwitnessError
+        from earwitness.source import PathSource
+
+        try:
+            caption = self._loop.run_until_complete(self._captioner.caption(PathSource(path)))
+        except EarwitnessError as error:
+            return None, {"clean": bool(str(error)), "what": str(error).replace(f"{path.parent}/", "")}
+        return caption.text, None
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._captioner.close())
+        self._loop.close()
+
+
+class Theirs:
+    """The loop; whatever it raises is a refusal."""
+
+    def __init__(self) -> None:
+        self._loop = Loop(THREADS)
+
+    def __call__(self, path: Path) -> Said:
+        try:
+            return self._loop(path), None
+        except Exception as error:  # noqa: BLE001 - a script of an afternoon knows no kinds of errors
+            return None, {"clean": True, "what": f"{type(error).__name__}"}
+
+
+def chosen(only: str | None, every: int) -> list[dict[str, Any]]:
+    """Rows of the labels: those that match, and of each kind every so many."""
+    rows: list[dict[str, Any]] = list(labels())
+    if only:
+        rows = [r for r in rows if re.search(only, f"{r['kind']}/{r['file']}")]
+    if every > 1:
+        kinds: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            if float(row["duration_s"]) <= LONG_S:
+                kinds[str(row["kind"])].append(row)
+        rows = [row for some in kinds.values() for row in some[::every]]
+    return rows
+
+
+def heard(ask: Callable[[Path], Said], row: dict[str, Any]) -> dict[str, Any]:
+    """What is said of one clip, judged."""
+    begun = time.perf_counter()
+    caption, error = ask(shared() / "corpus" / "audio" / str(row["file"]))
+    took = time.perf_counter() - begun
+    clip = {"file": row["file"], "kind": row["kind"], "duration_s": row["duration_s"], "seconds": round(took, 3)}
+    return {**clip, "caption": caption, "error": error, "judged": judge_one(caption, row, error)}
+
+
+def judge_one(caption: str | None, row: dict[str, Any], error: dict[str, Any] | None) -> dict[str, Any]:
+    """The judge's verdict."""
+    verdict: dict[str, Any] = JUDGE.judge(caption, row, error)
+    return verdict
+
+
+def quoted_in_silence(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
+    """Clips on which nobody speaks and whose caption quotes words all the same."""
+    silent = {r["file"] for r in rows if (r.get("facts") or {}).get("speech") is False}
+    return [c["file"] for c in clips if c["file"] in silent and c["caption"] and "“" in c["caption"]]
+
+
+def measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Both over all rows: summaries by kind, false quotes, captions."""
+    ours, theirs = Ours(), Theirs()
+    mine: list[dict[str, Any]] = []
+    peers: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, 1):
+        mine.append(heard(ours, row))
+        peers.append(heard(theirs, row))
+        print(f"{number}/{len(rows)} {row['kind']}/{row['file']} {mine[-1]['seconds']:.1f} s", flush=True)
+    ours.close()
+    clips = [{**c, "loop": p["caption"]} for c, p in zip(mine, peers, strict=True)]
+    silent = [r for r in rows if (r.get("facts") or {}).get("speech") is False]
+    return {
+        "clips_of_corpus": len(labels()),
+        "summary": JUDGE.summarise({"clips": mine}),
+        "loop": JUDGE.summarise({"clips": peers}),
+        "without_speech": len(silent),
+        "false_quotes": quoted_in_silence(mine, rows),
+        "loop_false_quotes": quoted_in_silence(peers, rows),
+        "clips": [_kept(c) for c in clips],
+    }
+
+
+def _kept(clip: dict[str, Any]) -> dict[str, Any]:
+    judged = clip.pop("judged")
+    wrong = {key: judged[key] for key in ("missed", "false_claims") if judged.get(key)}
+    return {key: value for key, value in clip.items() if value is not None} | wrong
+
+
+def main() -> None:
+    """Measures, prints the judge's tables and writes the result."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="regular expression on kind/file")
+    parser.add_argument("--every", type=int, default=1, help="of each kind every so many clips")
+    a = parser.parse_args()
+    print(json.dumps(machine()), flush=True)
+    result = measure(chosen(a.only, a.every))
+    for name in ("summary", "loop"):
+        print(f"\n{name}")
+        JUDGE.show(result[name])
+    print(f"\nquoted on {result['without_speech']} clips without speech:", result["false_quotes"] or "none")
+    save("quality", result)
+
+
+JUDGE = judge()
+
+if __name__ == "__main__":
+    main()
