@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 
-.PHONY: help setup dev qwen caption serve test check fix bench bench-quick check-upstreams soak lock clean
+.PHONY: help setup dev qwen caption serve test check fix docs licences dist bench bench-quick check-upstreams soak lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -66,6 +66,16 @@ check: $(VENV)/.dev ## lint, format, types, architecture
 fix: $(VENV)/.dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write the pages that come from the program: settings, commands, Python, HTTP, licences
+	for page in settings commands python_api http_api licences; do $(BIN)/python docs/$$page.py; done
+
+licences: $(VENV)/.dev ## the licences of packages and models, into docs/licences.md
+	$(BIN)/python docs/licences.py
+
+dist: $(VENV)/.setup ## wheel and source archive, into dist/
+	rm -rf dist
+	$(BIN)/hatchling build
 
 test: check ## checks and all tests; says what it left out (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/earwitness models pull

@@ -18,7 +18,14 @@ from earwitness.cli.main import cli
 from earwitness.settings import known
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "examples").glob("*.md"),
+        *(ROOT / "deploy").glob("*.md"),
+    ]
+)
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#([^)\s]+))?\)")
 COMMAND = re.compile(r"(?:^|[\s`(|$])((?:[A-Z_]+=\S+ )*)(?:\.venv/bin/)?earwitness ((?:[a-z]+|--?[a-z])[^`|>&\n#]*)")
@@ -43,16 +50,18 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 def parsed(words: list[str]) -> None:
     """Parses a call as the command line would, and runs nothing. Raises click's usage errors."""
-    context = click.Context(cli, info_name="earwitness")
+    context = click.Context(cli, info_name="earwitness", **cli.context_settings)
     command: click.Command = cli
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
         name = rest.pop(0)
         found = command.get_command(context, name)
         if found is None:
+            if not re.fullmatch(r"[a-z-]+", name):  # a placeholder: COMMAND, [OPTIONS
+                return
             raise click.UsageError(f"no command {name}")
         command = found
-        context = click.Context(command, parent=context, info_name=name)
+        context = click.Context(command, parent=context, info_name=name, **command.context_settings)
     command.make_parser(context).parse_args(args=rest)
 
 
