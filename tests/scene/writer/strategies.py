@@ -79,7 +79,8 @@ def sounds(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
     events = list({e.id: e for e in events}.values())
     if len(events) < 2:
         return list(events)
-    form = draw(st.sampled_from(("several", "regular", "irregular", "intermittent", "continuous", "fading")))
+    forms_ = ("several", "regular", "irregular", "intermittent", "interrupted", "continuous", "fading")
+    form = draw(st.sampled_from(forms_))
     pattern = Pattern(
         of=concept,
         form=form,
@@ -211,10 +212,13 @@ def forms(draw: st.DrawFn, start: float, end: float) -> list[Observation]:
     if draw(st.booleans()):
         return [
             Shape(
-                texture=draw(st.sampled_from(("hit", "tone", "noise", "pulses", "sweep"))),
+                texture=draw(
+                    st.sampled_from(("hit", "tone", "chord", "noise", "pulses", "sweep", "whoosh", "boom"))
+                ),
                 region=draw(st.sampled_from(("low", "middle", "high"))),
                 contour=draw(st.sampled_from(("steady", "swelling", "decaying", "rising", "falling"))),
                 count=draw(st.integers(1, 3)),
+                ending=draw(st.sampled_from((None, "boom", "hit"))),
                 span=span, score=draw(SCORES), listener="sound",
             )
         ]  # fmt: skip

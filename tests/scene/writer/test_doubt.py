@@ -89,8 +89,8 @@ def strength(observations: list[Observation], pattern: str) -> int:
     ordered = tuple(sorted(observations, key=lambda o: (o.start, o.id)))
     told, _ = tell(END, (Part((0.0, END), ordered, covered(0.0, END), True),))
     best = 0
-    for clause in re.split(r"(?<=[.!?:])\s+|, and ", words(told)):
-        denied = re.search(r"\b[Nn]o \w+ (?:can be heard|is present)|\b[Tt]here is no\b|one hears no", clause)
+    for clause in re.split(r"(?<=[.!?:;])\s+|, and ", words(told)):
+        denied = re.search(r"\b(?:no|neither|nor)\b", clause, re.I)
         if re.search(pattern, clause) and not denied:
             best = max(best, 1 if HEDGE.search(clause) else 2)
     return best

@@ -71,6 +71,7 @@ def test_sure_concepts_are_named() -> None:
         ("click & whistle", "clicks and whistles", "clicking and whistling"),
         ("carry", "carries", "carrying"),
         ("hiss", "hisses", "hissing"),
+        ("moo", "moos", "mooing"),
         ("clear a throat", "clears a throat", "clearing a throat"),
         ("beat", "beats", "beating"),
         ("strike stone", "strikes stone", "striking stone"),

@@ -15,6 +15,8 @@ from earwitness.scene.evidence.quality import QualityKind
 
 __all__ = ["Certainty", "PatternKind", "QualityKind", "Side", "Span"]
 
+Order = Literal["", "then", "last"]
+
 RANK: dict[Certainty, int] = {"possible": 0, "likely": 1, "sure": 2}
 
 
@@ -101,7 +103,8 @@ class Happening(Message):
     """A sound event or a series of them. times: starts in seconds, those worth telling; running: it goes on
     beyond the part; closes: a sound told earlier ends now; again: this concept has been told in an earlier part;
     asserted: the concept that may be said, `concept` or what lies above it; lasting: long enough for its end to be
-    told; sole: nothing else is told of the clip; guess: a concept below `asserted` that it may be."""
+    told; sole: nothing else is told of the clip; guess: a concept below `asserted` that it may be; over: what it
+    sounds over, concepts, `music` or `speech`; order: it follows what was told before, or is the last of several."""
 
     concept: str
     form: PatternKind = "once"
@@ -120,11 +123,14 @@ class Happening(Message):
     lasting: bool = False
     sole: bool = False
     guess: str = ""
+    over: tuple[str, ...] = ()
+    order: Order = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formed(Message):
-    """A sound that could not be named, told by its form (fields as in `Shape`). guess: what it may be."""
+    """A sound that could not be named, told by its form (fields as in `Shape`). guess: what it may be; order: as in
+    `Happening`."""
 
     texture: str
     region: str
@@ -132,8 +138,10 @@ class Formed(Message):
     count: int = 1
     period_s: float | None = None
     frequency_hz: float | None = None
+    ending: str = ""
     guess: str = ""
     throughout: bool = False
+    order: Order = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +160,8 @@ class Toned(Message):
 class Speaking(Message):
     """One turn of one speaker. `text` is quoted as it stands; opening and ending are set instead where the turn is
     too long to quote whole. over: concepts or `music` that sound beneath it; again: this speaker spoke before;
-    act: what is done with the words, a key of `voices.toml`, and how sure that is."""
+    act: what is done with the words, a key of `voices.toml`, and how sure that is; crossed: another voice speaks over
+    it."""
 
     person: Person
     language: str
@@ -169,6 +178,7 @@ class Speaking(Message):
     timed: bool = False
     throughout: bool = False
     act: str = ""
+    crossed: bool = False
     act_certainty: Certainty = "sure"
 
 
@@ -241,17 +251,26 @@ class Setting(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording(Message):
-    """One property of the recording."""
+    """One property of the recording. source: how the file is coded, where that goes with it: a key of
+    `recording.toml`."""
 
     what: (
         QualityKind
         | Literal[
-            "level_quiet", "level_loud", "background_noise", "level_fading", "level_rising", "hiss_loud", "abrupt_both"
+            "level_quiet",
+            "level_loud",
+            "background_noise",
+            "level_fading",
+            "level_rising",
+            "hiss_loud",
+            "abrupt_both",
+            "surround",
         ]
     )
     amount: float | None = None
     side: Side | None = None
     other: Side | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def happening(group: Group, part: Part) -> Happening:
     length = part.span[1] - part.span[0]
     covered = min(group.length, span[1] - span[0])
     throughout = length > 0 and covered / length >= THROUGHOUT
-    if form in ("regular", "irregular", "intermittent", "several") and length > 0:
+    if form in ("regular", "irregular", "intermittent", "interrupted", "several") and length > 0:
         throughout = (span[1] - span[0]) / length >= THROUGHOUT
     o = ontology()
     sustained = group.asserted in o and o[group.asserted].kind != "impulsive"
@@ -81,7 +81,8 @@ def happening(group: Group, part: Part) -> Happening:
 
 
 def _long_lasting(h: Happening) -> bool:
-    return h.form in ("continuous", "regular", "intermittent", "irregular") or h.throughout or h.background
+    going_on = ("continuous", "regular", "intermittent", "interrupted", "irregular")
+    return h.form in going_on or h.throughout or h.background
 
 
 def _narrower(group: Group) -> str:
@@ -156,7 +157,7 @@ def _formed(o: Shape, part: Part, level: Certainty) -> Formed:
     length = max(part.span[1] - part.span[0], 0.1)
     return Formed(
         because=ids, certainty=level, salience=0.6, span=o.span, texture=o.texture, region=o.region,
-        contour=o.contour, frequency_hz=o.frequency_hz, guess=guess.concept if guess else "",
+        contour=o.contour, frequency_hz=o.frequency_hz, ending=o.ending or "", guess=guess.concept if guess else "",
         count=(pattern.count if pattern and pattern.count else o.count),
         period_s=pattern.period_s if pattern else None,
         throughout=whole(part) and (o.end - o.start) / length >= THROUGHOUT,
@@ -188,6 +189,43 @@ def shapes(part: Part, named: list[Happening], memory: Memory) -> list[Message]:
             bed = o.texture == "noise" and noisy
             if not bed and any(memory.first(f"shape:{o.texture}:{n}") for n in range(MOST_SHAPES)):
                 found.append(_formed(o, part, level))
+    return found
+
+
+SHORT_OF = 0.1
+"""Seconds by which one sound may reach into the next that is still told to follow it."""
+
+
+def ordered(told: list[Message]) -> list[Message]:
+    """Those of `told` that begin after all before them have ended are marked as following, the last of three or more
+    as the last."""
+    found: list[Message] = []
+    end, count = -1.0, 0
+    starts = sorted((m.start, m.id) for m in told)
+    for m in sorted(told, key=lambda m: (m.start, m.id)):
+        fresh = isinstance(m, Happening | Formed) and m.span is not None and not getattr(m, "closes", False)
+        if fresh and count and m.start >= end - SHORT_OF:
+            last = count >= 2 and (m.start, m.id) == starts[-1]
+            m = replace(m, order="last" if last else "then")  # type: ignore[call-arg]
+        if m.span is not None:
+            end, count = max(end, m.span[1]), count + 1
+        found.append(m)
+    return found
+
+
+def overlaid(told: list[Happening], part: Part) -> list[Happening]:
+    """Passing sounds with what they sound over: something lasting, music, or speech."""
+    found = []
+    for h in told:
+        if h.span is None or h.closes or _long_lasting(h):
+            found.append(h)
+            continue
+        over, ids = beneath(h.span, told, part)
+        voices = [o for o in part.observations if isinstance(o, Utterance) and certainty_of(o) is not None]
+        spoken = [u for u in voices if overlap(u.span, h.span) > WITHIN * max(h.span[1] - h.span[0], 0.02)]
+        if not over and spoken:
+            over, ids = ("speech",), (spoken[0].id,)
+        found.append(replace(h, over=over[:1], because=tuple(dict.fromkeys((*h.because, *ids)))) if over else h)
     return found
 
 

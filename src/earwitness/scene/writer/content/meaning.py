@@ -45,12 +45,13 @@ def absences(evidence: Evidence, memory: Memory, silent: str) -> Absence | None:
         missing.append("music")
         because += [c.id for c in heard["music"] + heard["sound"]]
     alone = len(memory.persons) == 1 and all(v.loosest >= ONE_VOICE for v in evidence.of(Voice))
+    alone = alone and not any(u.together for u in evidence.of(Utterance))
     if heard["voice"] and evidence.of(Utterance) and alone:
         missing.append("other_voice")
         because += [c.id for c in heard["voice"]]
     named = any(certainty_of(s) is not None and not _is_speech(s) for s in evidence.of(Sound))
     beside = named or music or _noisy(evidence) or any(evidence.of(kind) for kind in (Shape, Tone))
-    if heard["sound"] and speech and not beside:
+    if heard["sound"] and speech and memory.elements and not beside:
         missing.append("other_sound")
         because += [c.id for c in heard["sound"]]
     if not missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from earwitness.clip import SourceFacts
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.observation import Flag, Level, Music, Quality, Sound, Space, Utterance
 from earwitness.scene.evidence.part import Part
@@ -71,7 +72,29 @@ def _sides(part: Part, memory: Memory) -> list[Message]:
     ]  # fmt: skip
 
 
-def recording(part: Part, memory: Memory) -> list[Message]:
+CODECS = ("gsm", "amrnb", "amr_nb", "amr_wb", "amrwb", "pcm_mulaw", "pcm_alaw", "g722", "g726", "adpcm_g722")
+"""Codecs of telephones: told beside the narrow sound that they explain."""
+
+LOW_RATE_HZ = 8_000
+MOST_CHANNELS = 2
+
+
+def _source(what: str, facts: SourceFacts) -> str:
+    """How the file is coded, where that explains a narrow sound."""
+    if what not in ("telephone", "narrowband"):
+        return ""
+    codec = next((c for c in CODECS if facts.codec.startswith(c)), "")
+    return codec or ("low_rate" if facts.sample_rate <= LOW_RATE_HZ else "")
+
+
+def _surround(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
+    levels = [v for v in part.observations if isinstance(v, Level)]
+    if facts.channels <= MOST_CHANNELS or not levels or not memory.first("surround"):
+        return []
+    return [Recording(because=(levels[0].id,), salience=0.5, what="surround", amount=float(facts.channels))]
+
+
+def recording(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
     """Properties of the recording that have not been told."""
     told: list[Message] = _sides(part, memory)
     skipped = SCENES if quiet(part, noisy=True) else SCENES[:2]
@@ -85,9 +108,12 @@ def recording(part: Part, memory: Memory) -> list[Message]:
         salience = 0.5 if q.what == "clean" else 0.7
         what = "hiss_loud" if q.what == "hiss" and _buried(part) else q.what
         told.append(
-            Recording(because=(q.id,), certainty=level, salience=salience, what=what, amount=q.amount, side=q.side)
-        )
-    return _edges(told) + _levels(part, memory)
+            Recording(
+                because=(q.id,), certainty=level, salience=salience, what=what, amount=q.amount, side=q.side,
+                source=_source(q.what, facts),
+            )
+        )  # fmt: skip
+    return _edges(told) + _levels(part, memory) + _surround(part, memory, facts)
 
 
 def _buried(part: Part) -> bool:

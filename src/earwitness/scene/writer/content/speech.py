@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
-from earwitness.scene.evidence.observation import Act, Quality, Span, Utterance, Voice
+from earwitness.scene.evidence.observation import Act, Music, Quality, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
@@ -34,7 +34,8 @@ DENSE = ("zh", "ja", "yue", "th", "lo", "km", "my", "bo")
 """Languages written without blanks between words: two characters are counted as a word."""
 
 FRONT_TIME_S = 0.75
-"""Speech that starts later than this has its start told."""
+AMONG_TIME_S = 0.35
+"""Speech that starts later than this has its start told: alone, and among other things that happen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
     all_turns = turns(part)
     long = evidence.facts.seconds > WHOLE_S
     sole = len(memory.persons) == 1
+    among = len(all_turns) > 1 or bool(named) or any(isinstance(o, Music) for o in part.observations)
     found = []
     for turn in all_turns:
         first = turn.utterances[0]
@@ -171,10 +173,11 @@ def speaking(evidence: Evidence, part: Part, named: list[Happening], memory: Mem
                 shortened=(_front(text, first.language), _back(text, first.language)) if shorten else (),
                 doubtful=bool(text) and any(u.doubtful for u in turn.utterances) and memory.first("doubtful"),
                 sung=first.sung,
+                crossed=any(u.together for u in turn.utterances),
                 over=over,
                 again=memory.spoken.get(turn.speaker) == first.language,
                 sole=sole,
-                timed=turn.span[0] >= FRONT_TIME_S,
+                timed=turn.span[0] >= (AMONG_TIME_S if among else FRONT_TIME_S),
                 throughout=length > 0 and (turn.span[1] - turn.span[0]) / length >= 0.85 and part.last,
                 act=act.act if act else "",
                 act_certainty=(certainty_of(act) or "possible") if act else "sure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,7 +89,7 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
         by_role.setdefault(role_of(m), []).append(m)
     for role in ("events", "speech"):
         if role in by_role:
-            by_role[role].sort(key=_speech_order if role == "speech" else lambda m: (m.start, m.id))
+            by_role[role].sort(key=_by_turns(by_role[role]) if role == "speech" else lambda m: (m.start, m.id))
     happening: list[Role] = [r for r in ("events", "music", "speech") if r in by_role]
     happening.sort(key=lambda r: min(m.start for m in by_role[r]))
     paragraphs = [Paragraph("overview", tuple(by_role["overview"]))] if "overview" in by_role else []
@@ -97,6 +98,9 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
     if len(paragraphs) > 1 and any(isinstance(m, Opening) and m.lead for m in paragraphs[0].messages):
         lead, following = paragraphs[0], paragraphs[1]
         paragraphs[:2] = [Paragraph(following.role, lead.messages + following.messages)]
+    if "summary" in by_role:
+        by_role["summary"] += [m for m in rest if isinstance(m, Absence)]
+        rest = [m for m in rest if not isinstance(m, Absence)]
     if len(rest) == 1 and paragraphs:
         before = paragraphs.pop()
         paragraphs.append(Paragraph(before.role, (*before.messages, *rest)))
@@ -114,9 +118,20 @@ def _place_order(rest: list[Message]) -> list[Message]:
     return [*rooms, *facts[:4], *(m for m in rest if not isinstance(m, Setting | Recording))]
 
 
-def _speech_order(m: Message) -> tuple[float, int, str]:
-    """Turns in order of time; how a voice sounds comes after its first turn."""
-    if isinstance(m, Inference):
-        return (math.inf, 2, m.id)
-    rank = 0 if isinstance(m, Speaking) else 1
-    return (m.start if isinstance(m, Speaking) else m.start + 0.01, rank, m.id)
+def _by_turns(told: list[Message]) -> Callable[[Message], tuple[float, int, str]]:
+    """Turns in order of time; how a voice sounds and what is to be said of the words comes after the first turn."""
+    begun: dict[str, float] = {}
+    for m in told:
+        if isinstance(m, Speaking):
+            begun[m.person.name] = min(m.start, begun.get(m.person.name, math.inf))
+    earliest = min(begun.values(), default=0.0)
+
+    def order(m: Message) -> tuple[float, int, str]:
+        if isinstance(m, Inference):
+            return (math.inf, 2, m.id)
+        if isinstance(m, Speaking):
+            return (m.start, 0, m.id)
+        first = begun.get(m.person.name, 0.0) if isinstance(m, Manner | Expressing) else earliest
+        return (max(m.start, first) + 0.01, 1, m.id)
+
+    return order

@@ -78,7 +78,7 @@ def _recording(m: Recording) -> set[str]:
 def _heard(m: Message) -> set[str]:
     if isinstance(m, Speaking):
         more = {"singing"} if m.sung else set()
-        return {"sounding", "speech"} | more | (set() if m.sole else {"other_voices"})
+        return {"sounding", "speech"} | more | (set() if m.sole and not m.crossed else {"other_voices"})
     if isinstance(m, Playing):
         return {"sounding", "music"} | ({"singing"} if m.vocals not in (None, "none") else set())
     if isinstance(m, Happening | Formed | Toned):

@@ -68,6 +68,7 @@ class Lexicon:
     rooms_short: Mapping[str, str]
     inferences: Mapping[str, Mapping[str, Any]]
     recording: Mapping[str, Mapping[str, str]]
+    sources: Mapping[str, str]
     frames: Mapping[str, tuple[Frame, ...]]
 
     def frame(self, key: str) -> tuple[Frame, ...]:
@@ -119,6 +120,8 @@ def lexicon() -> Lexicon:
     """
     problems: list[str] = []
     music, voices, places = _read("music.toml"), _read("voices.toml"), _read("places.toml")
+    recording = _read("recording.toml")
+    sources = recording.pop("sources")
     made = Lexicon(
         sounds=_sounds(problems),
         languages=_read("languages.toml"),
@@ -131,7 +134,8 @@ def lexicon() -> Lexicon:
         acts=voices["acts"],
         rooms_short=places["short"],
         inferences=_read("inferences.toml"),
-        recording=_read("recording.toml"),
+        recording=recording,
+        sources=sources,
         frames=_frames(_read("frames.toml")),
     )
     problems += [f"voices.toml: trait {t!r} has no place" for t in made.traits if t not in made.trait_places]

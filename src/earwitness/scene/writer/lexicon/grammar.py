@@ -38,7 +38,7 @@ def third_person(lemma: str) -> str:
     word, rest = _first(lemma)
     if word in ("be", "have"):
         return {"be": "is", "have": "has"}[word] + rest
-    if re.search(r"(?:s|x|z|ch|sh|o)$", word):
+    if re.search(r"(?:s|x|z|ch|sh|[^o]o)$", word):
         return f"{word}es{rest}"
     if re.search(r"[^aeiou]y$", word):
         return f"{word[:-1]}ies{rest}"

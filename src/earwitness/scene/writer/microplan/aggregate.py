@@ -5,7 +5,8 @@ Rules are tried on neighbours until none fits. Joined clauses keep the union of 
 
 from __future__ import annotations
 
-from earwitness.scene.writer.phrase import Clause, Fixed, Line
+from earwitness.scene.writer.phrase import Clause, Fixed, Line, Quote
+from earwitness.scene.writer.realise import clause_text
 
 MOST_CLAUSES = 3
 """Clauses in one sentence."""
@@ -22,17 +23,30 @@ PAIRS = (
     ("music-style", "music-mood"),
     ("room", "absence"),
     ("recording", "absence"),
+    ("clear", "absence"),
 )
 """Stems of clauses that make one sentence where both are short: alike in kind, so that neither is hidden."""
+
+ENDING = ("sound:", "shape:", "tone:", "music", "opening", "closing", "reading")
+"""Stems of clauses after which what is missing may stand behind a semicolon."""
+
+ENDING_WORDS = 34
+"""Words up to which such a sentence may grow."""
 
 SHORT_WORDS = 14
 """Words up to which a clause counts as short."""
 
 
 def _words(clause: Clause) -> int:
-    """About how many words a clause has: those of its frame and of its fixed slots."""
-    slots = " ".join(p.text for _, p in clause.slots if isinstance(p, Fixed))
-    return len(f"{clause.frame} {slots}".split())
+    """How many words a clause has."""
+    return len(clause_text(clause).split())
+
+
+def _ends(line: Line, clause: Clause) -> bool:
+    """Whether a sentence without a quotation can take up what is missing."""
+    quoted = any(isinstance(p, Quote) for c in line.clauses for _, p in c.slots)
+    fits = sum(map(_words, (*line.clauses, clause))) <= ENDING_WORDS and ";" not in clause_text(line.clauses[-1])
+    return clause.stem == "absence" and line.clauses[-1].stem.startswith(ENDING) and fits and not quoted
 
 
 def _pair(line: Line, clause: Clause) -> bool:
@@ -65,6 +79,8 @@ def aggregate(clauses: tuple[Clause, ...]) -> tuple[Line, ...]:
             lines[-1] = _joined(lines[-1], clause)
         elif lines and _pair(lines[-1], clause):
             lines[-1] = Line((*lines[-1].clauses, clause), (", and ",))
+        elif lines and _ends(lines[-1], clause):
+            lines[-1] = Line((*lines[-1].clauses, clause), (*lines[-1].joiners, "; "))
         else:
             lines.append(Line((clause,)))
     return tuple(lines)

@@ -28,7 +28,8 @@ class Wording:
         stem: str = "",
         certainty: Certainty | None = None,
     ) -> Clause:
-        """A clause of pattern `key` for a message; empty slots are left out."""
+        """A clause of pattern `key` for a message; empty slots are left out. `order` ("then, {when}") is put around
+        a time that leads the sentence."""
         filled: dict[str, Phrase] = {}
         for name, value in slots.items():
             if isinstance(value, str):
@@ -37,6 +38,9 @@ class Wording:
             elif value is not None:
                 filled[name] = value
         frame = self.chooser.frame(key, message.id, filled, leading=not self.led)
+        order, when = filled.pop("order", None), filled.get("when")
+        if frame.text.startswith("{When}") and isinstance(order, Fixed) and isinstance(when, Fixed):
+            filled["when"] = Fixed(order.text.replace("{when}", when.text))
         self.led = stem == "lead"
         return Clause(
             frame=frame.text,

@@ -50,7 +50,7 @@ def sound(e: Element) -> str:
     entry = words.entry(e.concept)
     if not entry.clausal and e.form in ("several", "regular", "irregular", "intermittent"):
         noun = words.several(entry)
-    elif e.form in ("regular", "continuous") and entry.gerund:
+    elif e.form in ("regular", "continuous", "interrupted") and entry.gerund:
         noun = words.going_on(entry)
     else:
         noun = words.in_scene(entry)
@@ -99,7 +99,8 @@ def account(e: Element, m: Closing) -> str:
             return f"{spelled(Noun(head))} apparently reading aloud in {_names(e.languages)}"
         table = lexicon().feelings
         felt = [table[key][level] for who, key, level in m.feelings if who == e.persons[0].name and key in table]
-        return element(e) + (f", who {felt[-1]}" if felt else "")
+        who = "which" if description(e.persons[0]).endswith(("voice", "speaker")) else "who"
+        return element(e) + (f", {who} {felt[-1]}" if felt else "")
     text = element(e)
     return f"{text} at regular intervals" if e.what == "sound" and e.form == "regular" else text
 

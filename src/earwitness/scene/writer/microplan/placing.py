@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from earwitness.scene.writer.lexicon import lexicon
+from earwitness.scene.writer.lexicon.grammar import number
 from earwitness.scene.writer.messages import Absence, Inference, Recording, Setting
 from earwitness.scene.writer.microplan import numbers, words
 from earwitness.scene.writer.microplan.context import Wording
@@ -12,6 +13,10 @@ ONLY_DB = 20.0
 """From this level difference on a sound is only on one side."""
 
 MISSING = {"speech": "speech", "music": "music", "other_voice": "other voice", "other_sound": "other sound"}
+
+
+ANY = {"other_voice": "another voice", "other_sound": "any other sound"}
+"""The same after "neither" and "nor"."""
 
 
 def setting(m: Setting, w: Wording) -> list[Clause]:
@@ -26,13 +31,22 @@ def recording(m: Recording, w: Wording) -> list[Clause]:
     if key == "one_side":
         key = "one_side_then" if m.other else "one_side_only" if (m.amount or 0.0) >= ONLY_DB else "one_side_mostly"
     amount = numbers.hertz(m.amount) if m.amount is not None and m.amount > 0 else "a few kHz"
-    text = lexicon().recording[key][m.certainty].format(amount=amount, side=m.side or "one side", other=m.other or "")
+    text = (
+        lexicon()
+        .recording[key][m.certainty]
+        .format(amount=amount, side=m.side or "one side", other=m.other or "", count=number(int(m.amount or 0)))
+    )
+    text += f", {lexicon().sources[m.source]}" if m.source else ""
     return [w.clause("recording.first", m, {"subject": Noun("recording", definite=True), "fact": text}, "recording")]
 
 
 def absence(m: Absence, w: Wording) -> list[Clause]:
     """What is not there, in one negated clause."""
     names = [MISSING[k] for k in m.missing]
+    if len(names) == 2:
+        one, two = (ANY.get(k, k) for k in m.missing)
+        slots = {"one": one, "two": two, "first": names[0], "second": names[1]}
+        return [w.clause("absence.neither", m, slots, "absence")]
     listed = Items(tuple(Fixed(n if i == 0 else f"no {n}") for i, n in enumerate(names)))
     return [w.clause("absence.some", m, {"missing": listed}, "absence")]
 

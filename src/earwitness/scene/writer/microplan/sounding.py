@@ -23,14 +23,26 @@ CONTOURS = {
 TEXTURES = {
     "hit": "short, sharp hit",
     "tone": "tone",
+    "chord": "chord",
     "noise": "burst of noise",
     "pulses": "pulse",
     "sweep": "sweeping sound",
+    "whoosh": "whoosh-like rush of noise",
+    "boom": "deep boom",
 }
 STEADY_NOISES = {"low": "low, rumbling noise", "middle": "rushing noise", "high": "hissing noise"}
 PULSES = {"low": "short, low thump", "middle": "short, ticking pulse", "high": "short, high-pitched tick"}
 """Pulses by region: what a row of them is called when nothing names its source."""
 
+
+ENDINGS = {"boom": "a deep boom", "hit": "a hit"}
+"""What a sweep or a swelling noise may end in."""
+
+MOVING = ("approaching", "receding", "swelling", "fading")
+"""Forms that are told by a second verb."""
+
+STAYS_S = 0.75
+"""What ends no earlier than this before the clip does lasts until its end."""
 
 SOLE_S = 1.0
 """The start of the only sound is told from here on."""
@@ -69,9 +81,11 @@ def when(m: Happening, w: Wording) -> str:
         return numbers.at_each(m.times, m.exact, w.clip_s)
     if m.lasting and m.span and not m.running:
         end = numbers.moment(m.span[1], m.exact, w.clip_s)
-        stays = m.span[1] >= w.clip_s - 0.75
-        return numbers.since(m.start, m.exact, w.clip_s) + ("" if stays else f" until about {end}")
-    if m.form in ("continuous", "regular", "irregular", "intermittent", "approaching", "swelling") or m.running:
+        stays = m.span[1] >= w.clip_s - STAYS_S
+        to_the_end = w.pick(m, "end", (" until the end", " to the end")) if m.start >= numbers.START_S else ""
+        return numbers.since(m.start, m.exact, w.clip_s) + (to_the_end if stays else f" until about {end}")
+    going = ("continuous", "regular", "irregular", "intermittent", "interrupted", "approaching", "swelling")
+    if m.form in going or m.running:
         return numbers.since(m.start, m.exact, w.clip_s)
     return numbers.at(m.start, m.exact, w.clip_s)
 
@@ -79,14 +93,25 @@ def when(m: Happening, w: Wording) -> str:
 def tail(m: Happening) -> str:
     """Where it comes from and how it stands to the rest."""
     text = " in the background" if m.background else ""
-    return f"{text} on the {m.side}" if m.side else text
+    text += f" on the {m.side}" if m.side else ""
+    known = [
+        Noun(c, "mass", definite=True) if c in ("music", "speech") else words.known(words.entry(c)) for c in m.over
+    ]
+    return text + ("" if not known else f" over the {known[0].head}")
+
+
+def order(m: Happening | Formed, w: Wording) -> str:
+    """A pattern for the time of what follows something else: "then, {when}"."""
+    if not m.order:
+        return ""
+    return w.pick(m, "order", tuple(f.text for f in lexicon().frame(f"order.{m.order}")))
 
 
 def noun_of(m: Happening, e: Entry) -> Noun:
     """The sound as a noun: one, several, or going on."""
     if m.form == "once":
         return words.single(e)
-    if m.form in ("continuous", "approaching", "receding", "swelling", "fading"):
+    if m.form in ("continuous", "interrupted", "approaching", "receding", "swelling", "fading"):
         return words.going_on(e)
     return words.several(e) if e.noun else words.going_on(e)
 
@@ -99,7 +124,9 @@ def happening(m: Happening, w: Wording) -> Clause:
         ends: dict[str, Phrase | str | None] = {"end": Verb("end"), "stop": Verb("stop")}
         place = numbers.at(end, False, w.clip_s)
         return w.clause("happening.closes", m, {"subject": words.known(e), "when": place, **ends})
-    slots: dict[str, Phrase | str | None] = {"how": rhythm(m, w), "when": when(m, w), "tail": tail(m)}
+    slots: dict[str, Phrase | str | None] = {
+        "how": rhythm(m, w), "when": when(m, w), "tail": tail(m), "order": order(m, w),
+    }  # fmt: skip
     stem = f"sound:{m.asserted}"
     if m.certainty == "sure" and m.again:
         return w.clause("happening.again", m, {**slots, "subject": words.known(e), "return": Verb("return")}, stem)
@@ -113,7 +140,8 @@ def happening(m: Happening, w: Wording) -> Clause:
         return w.clause(f"happening.{m.certainty}", m, {**slots, "subject": widened(noun, m)}, stem)
     if e.clausal:
         verb: dict[str, Phrase | str | None] = {"verb": Verb(e.verb), "ing": Fixed(ing(e.verb))}
-        return w.clause("happening.clausal", m, {**slots, "subject": words.maker(e), **verb}, stem)
+        key = "happening.moving" if m.form in MOVING else "happening.clausal"
+        return w.clause(key, m, {**slots, "subject": words.maker(e), **verb}, stem)
     return w.clause("happening.nominal", m, {**slots, "subject": noun_of(m, e)}, stem)
 
 
@@ -136,6 +164,10 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
         head = PULSES[region]
     elif texture == "noise" and contour == "steady" and count == 1:
         head = STEADY_NOISES[region]
+    elif texture == "boom":
+        head = core
+    elif texture == "whoosh":
+        head = f"{region_word} {core}"
     elif texture == "hit":
         head = f"{core.replace('hit', '')}{region_word + ' ' if region_word else ''}hit"
     else:
@@ -150,6 +182,9 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
 def formed(m: Formed, w: Wording) -> Clause:
     """A sound told by its form."""
     subject = shape_noun(m.texture, m.region, m.contour, m.count)
+    if m.ending and m.span is not None:
+        seconds = numbers.length(m.span[1] - m.span[0])
+        subject = replace(subject, head=f"{subject.head} of {seconds} that ends in {ENDINGS[m.ending]}")
     if m.guess:
         e = words.entry(m.guess)
         other = " or another animal" if ontology().within(m.guess, "animal") else ""
@@ -159,7 +194,7 @@ def formed(m: Formed, w: Wording) -> Clause:
     how = "throughout" if m.throughout and w.clip_s > 1 else ""
     if m.period_s is not None:
         how = f"in a steady rhythm, {numbers.period(m.period_s)}"
-    slots: dict[str, Phrase | str | None] = {"subject": subject, "when": place, "how": how}
+    slots: dict[str, Phrase | str | None] = {"subject": subject, "when": place, "how": how, "order": order(m, w)}
     return w.clause("formed.first", m, slots, f"shape:{m.id}")
 
 

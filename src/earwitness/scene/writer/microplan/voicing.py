@@ -56,7 +56,8 @@ def speaking(m: Speaking, w: Wording) -> list[Clause]:
         key = "speaking.again_opening_ending" if m.again else "speaking.opening_ending"
         return [w.clause(key, m, {**slots, "quote": Quote(front), "ending": Quote(back)}, stem)]
     if not m.text:
-        return [w.clause("speaking.sung_unclear" if m.sung else "speaking.unclear", m, slots, stem)]
+        clauses = [w.clause("speaking.sung_unclear" if m.sung else "speaking.unclear", m, slots, stem)]
+        return [*clauses, *crossing(m, w, stem)]
     slots["quote"] = Quote(m.text, m.translation if m.language != "en" else None)
     key = "speaking.sung" if m.sung else "speaking.again" if m.again else "speaking.quoted"
     act = None if m.sung else lexicon().acts.get(m.act)
@@ -69,7 +70,12 @@ def speaking(m: Speaking, w: Wording) -> list[Clause]:
         clauses.append(w.clause("speaking.perhaps", m, hedged, f"{stem}:act", m.act_certainty))
     if m.doubtful:
         clauses.append(w.clause("speaking.partly", m, {}, f"{stem}:partly"))
-    return clauses
+    return [*clauses, *crossing(m, w, stem)]
+
+
+def crossing(m: Speaking, w: Wording, stem: str) -> list[Clause]:
+    """That another voice speaks at the same time."""
+    return [w.clause("speaking.crossed", m, {}, f"{stem}:crossed")] if m.crossed else []
 
 
 def manner(m: Manner, w: Wording) -> list[Clause]:
