@@ -2,6 +2,7 @@
 
     python -m bench.music                      tunes synthesised in code; librosa beside it
     python -m bench.music --soundfont FILE     the same kind of tunes by fluidsynth, one instrument each
+    python -m bench.music --soundfont FILE --bands    duos, trios and bands, what is named of each
 
 Tempo counts as right within 4 %, or an octave off where that is said (`octave`); a key only exactly. Seeded; what is
 rendered lives in a temporary folder.
@@ -14,13 +15,14 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
 
+from bench.machine import save
 from earwitness.clip import RATE
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Music
@@ -55,6 +57,31 @@ PROGRAMS = {
     105: "banjo",
 }
 """General MIDI programs -> the name that is right."""
+
+WIDER = {
+    "violin": ("strings",),
+    "cello": ("strings",),
+    "trumpet": ("brass",),
+    "trombone": ("brass",),
+    "distorted_guitar": ("guitar",),
+    "double_bass": ("bass",),
+}
+"""Wider names that are right too."""
+
+BANDS: dict[str, tuple[tuple[tuple[str, int, str], ...], bool]] = {
+    "rock": ((("chords", 30, "distorted_guitar"), ("bass", 33, "bass")), True),
+    "pop trio": ((("chords", 0, "piano"), ("bass", 33, "bass")), True),
+    "jazz trio": ((("both", 0, "piano"), ("bass", 32, "double_bass")), True),
+    "folk duo": ((("chords", 25, "guitar"), ("melody", 73, "flute")), False),
+    "string trio": ((("melody", 40, "violin"), ("chords", 48, "strings"), ("bass", 42, "cello")), False),
+    "orchestra": ((("chords", 48, "strings"), ("melody", 56, "trumpet")), False),
+    "funk": ((("chords", 27, "guitar"), ("bass", 36, "bass"), ("melody", 65, "saxophone")), True),
+    "organ trio": ((("chords", 16, "organ"), ("bass", 33, "bass")), True),
+    "violin and piano": ((("melody", 40, "violin"), ("chords", 0, "piano")), False),
+    "musette": ((("melody", 21, "accordion"), ("chords", 24, "guitar")), False),
+    "beat alone": ((), True),
+}
+"""Bands: (part, General MIDI program, right name) of each instrument, and whether drums play."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +156,19 @@ def _varlen(value: int) -> bytes:
     return bytes(reversed(out))
 
 
-def midi(t: Tune, program: int) -> bytes:
-    """A file of one track, 480 ticks a beat."""
-    events = [(0, bytes([0xC0, program])), (0, b"\xff\x51\x03" + struct.pack(">I", round(60e6 / t.bpm))[1:])]
-    for at, beats, pitch, velocity in t.notes:
-        events.append((round(at * 480), bytes([0x90, pitch, velocity])))
-        events.append((round((at + beats) * 480), bytes([0x80, pitch, 0])))
+Note = tuple[float, float, int, int]
+Tracks = tuple[tuple[int, tuple[Note, ...]], ...]
+"""(program, notes) of each instrument."""
+
+
+def midi(t: Tune, tracks: Tracks) -> bytes:
+    """A file of one track, 480 ticks a beat; every instrument on a channel of its own, drums on the tenth."""
+    events = [(0, b"\xff\x51\x03" + struct.pack(">I", round(60e6 / t.bpm))[1:])]
+    for channel, (program, notes) in enumerate(tracks):
+        events.append((0, bytes([0xC0 | channel, program])))
+        for at, beats, pitch, velocity in notes:
+            events.append((round(at * 480), bytes([0x90 | channel, pitch, velocity])))
+            events.append((round((at + beats) * 480), bytes([0x80 | channel, pitch, 0])))
     for at, drum in t.drums:
         events += [(round(at * 480), bytes([0x99, drum, 100])), (round(at * 480) + 100, bytes([0x89, drum, 0]))]
     track, now = b"", 0
@@ -145,10 +179,20 @@ def midi(t: Tune, program: int) -> bytes:
     return b"MThd" + struct.pack(">IHHH", 6, 0, 1, 480) + b"MTrk" + struct.pack(">I", len(track)) + track
 
 
-def render(t: Tune, program: int, soundfont: Path, folder: Path) -> Wave:
+def parted(t: Tune, band: tuple[tuple[str, int, str], ...]) -> Tracks:
+    """The tune's melody, chords and roots, each given to the instruments that play them."""
+    chords = tuple(n for n in t.notes if n[1] == 1.9)
+    melody = tuple(n for n in t.notes if n[1] != 1.9)
+    roots = [min((n for n in chords if n[0] == at), key=lambda n: n[2]) for at in sorted({n[0] for n in chords})]
+    bass = tuple((at + b, 0.9, 28 + (pitch - 28) % 12, 105) for at, _, pitch, _ in roots for b in (0.0, 1.0))
+    parts = {"chords": chords, "melody": melody, "bass": bass, "both": (*chords, *melody)}
+    return tuple((program, parts[part]) for part, program, _ in band)
+
+
+def render(t: Tune, tracks: Tracks, soundfont: Path, folder: Path) -> Wave:
     """The tune by fluidsynth, mono at 16 kHz."""
     score, sound = folder / "t.mid", folder / "t.wav"
-    score.write_bytes(midi(t, program))
+    score.write_bytes(midi(t, tracks))
     subprocess.run(
         ["fluidsynth", "-ni", "-q", "-r", str(RATE), "-F", str(sound), str(soundfont), str(score)],
         check=True,
@@ -186,6 +230,15 @@ def synthetic(count: int) -> None:
         if tonality and tonality.correlation >= 0.7 and tonality.lead >= 0.1:
             keyed += 1
             key_right += tonality.name == t.key
+    save(
+        "music",
+        {
+            "tunes": count,
+            "tempo": {"said": said, "right": right, "right_or_octave": double},
+            "librosa": {"right": other, "right_or_octave": other_double},
+            "key": {"said": keyed, "right": key_right},
+        },
+    )
     print(f"tempo  said {said}/{count}  right {right}/{said}  or its octave {double}/{said}")
     print(f"       librosa right {other}/{count}  or its octave {other_double}/{count}")
     print(f"key    said {keyed}/{count}  right {key_right}/{keyed}")
@@ -197,38 +250,81 @@ def _tunes(rng: np.random.Generator, each: int) -> Iterator[tuple[int, Tune]]:
             yield program, tune(rng, bars=4, chords=k % 2 == 1 and program in (0, 6, 19, 21, 24, 46, 48))
 
 
+class Ears:
+    """The listeners of levels, sounds and music, on samples."""
+
+    def __init__(self) -> None:
+        store = Store(offline=True)
+        self._sound = SoundListener(store.path("yamnet"), threads=1)
+        self._music = MusicListener(store.path("musicnn"), threads=1)
+
+    def names(self, wave: Wave) -> list[tuple[str, float]]:
+        """Instruments that would be told, with their scores."""
+        clip = from_samples(wave, RATE)
+        span, context = (0.0, clip.seconds), Context()
+        for ear in (LevelListener(), self._sound):
+            context.so_far += ear.listen(clip, span, context).observations
+        found = [o for o in self._music.listen(clip, span, context).observations if isinstance(o, Music)]
+        return sorted({(tag.name, tag.score) for o in found for tag in o.instruments if tag.score >= 0.6})
+
+
+@dataclass
+class Count:
+    """Names told and right; instruments that play and those that were found; how often a name was wrong."""
+
+    named: int = 0
+    right: int = 0
+    playing: int = 0
+    found: int = 0
+
+    def add(self, truths: list[str], names: list[tuple[str, float]]) -> None:
+        told = {name for name, _ in names}
+        fits = {truth: {truth, *WIDER.get(truth, ())} for truth in truths}
+        self.named += len(told)
+        self.right += sum(any(name in wanted for wanted in fits.values()) for name in told)
+        self.playing += len(truths)
+        self.found += sum(bool(wanted & told) for wanted in fits.values())
+
+    def __str__(self) -> str:
+        return f"right {self.right}/{self.named} of the names, {self.found}/{self.playing} of what plays is named"
+
+
 def rendered(soundfont: Path, each: int) -> None:
     """What the listeners say of one instrument each."""
-    store = Store(offline=True)
-    sound, music = SoundListener(store.path("yamnet"), threads=2), MusicListener(store.path("musicnn"), threads=2)
-    rng = np.random.default_rng(11)
-    named = correct = heard = total = 0
+    ears, rng, count = Ears(), np.random.default_rng(11), Count()
     for program, t in _tunes(rng, each):
         with tempfile.TemporaryDirectory() as folder:
-            clip = from_samples(render(t, program, soundfont, Path(folder)), RATE)
-        span, context = (0.0, clip.seconds), Context()
-        for ear in (LevelListener(), sound):
-            context.so_far += ear.listen(clip, span, context).observations
-        found = [o for o in music.listen(clip, span, context).observations if isinstance(o, Music)]
-        names = sorted({(tag.name, tag.score) for o in found for tag in o.instruments if tag.score >= 0.6})
-        wanted = {PROGRAMS[program]} | ({"strings"} if PROGRAMS[program] in ("violin", "cello") else set())
-        wanted |= {"brass"} if PROGRAMS[program] in ("trumpet", "trombone") else set()
-        total += 1
-        heard += any(name in wanted for name, _ in names)
-        named += len(names)
-        correct += sum(name in wanted for name, _ in names)
+            names = ears.names(render(t, ((program, t.notes),), soundfont, Path(folder)))
+        count.add([PROGRAMS[program]], names)
         print(f"{PROGRAMS[program]:12} {names}", flush=True)
-    print(f"instruments: right {correct}/{named} of the names, found in {heard}/{total} clips")
+    print(f"instruments: {count}")
+    save(f"music-instruments-{soundfont.stem}", {"each": each, **asdict(count)})
+
+
+def bands(soundfont: Path, each: int) -> None:
+    """What the listeners say of several instruments together."""
+    ears, rng, every, drums = Ears(), np.random.default_rng(13), Count(), Count()
+    for name, (band, beat) in BANDS.items():
+        for _ in range(each):
+            t = tune(rng, bars=4, beat=beat)
+            with tempfile.TemporaryDirectory() as folder:
+                names = ears.names(render(t, parted(t, band), soundfont, Path(folder)))
+            every.add([truth for _, _, truth in band] + ["drums"] * beat, names)
+            drums.add(["drums"] * beat, [n for n in names if n[0] == "drums"])
+            print(f"{name:18} {names}", flush=True)
+    print(f"bands: {every}\ndrums alone: {drums}")
+    save(f"music-bands-{soundfont.stem}", {"each": each, "all": asdict(every), "drums": asdict(drums)})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soundfont", type=Path)
     parser.add_argument("--count", type=int, default=30, help="tunes in code")
-    parser.add_argument("--each", type=int, default=2, help="tunes an instrument")
+    parser.add_argument("--each", type=int, default=2, help="tunes an instrument or a band")
+    parser.add_argument("--bands", action="store_true", help="several instruments together")
     given = parser.parse_args()
     if given.soundfont:
-        rendered(given.soundfont, given.each)
+        (bands if given.bands else rendered)(given.soundfont, given.each)
     else:
         synthetic(given.count)
 

@@ -3,7 +3,9 @@
   python -m bench.sounds corpus                          on the sound and mix clips of the shared corpus
   python -m bench.sounds held-out --views FILE           on the training clips, by heads that never heard the source
   python -m bench.sounds held-out --views FILE --source soundfx --source antum
-  python -m bench.sounds speed [--kind sound]            seconds of sound a second, all listeners, models loaded
+  python -m bench.sounds speed [--kind sound] [--threads 2] [--processes 1] [--all]
+                                                         seconds of sound a second, models loaded, without the listeners
+                                                         of speech unless --all is given
 
 A name is right if it is the label's concept or lies above or below it; in the corpus, whose labels are patterns of
 words, if the concept's key, its noun or those of its parents match one. Told as: stated, likely, guessed. `held-out`
@@ -17,23 +19,25 @@ import argparse
 import asyncio
 import importlib
 import json
+import multiprocessing
 import os
 import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.machine import save, table
 from earwitness.clip import Clip
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.fuse import fuse
-from earwitness.scene.evidence.observation import Music, Observation, Sound, Tone
+from earwitness.scene.evidence.observation import Observation, Sound, Tone
 from earwitness.scene.listeners.level import LevelListener
 from earwitness.scene.listeners.listener import Context
 from earwitness.scene.listeners.sound import SoundListener
@@ -45,6 +49,9 @@ from earwitness.weights.store import Store
 
 SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 TRAINING = Path(__file__).parents[1] / "training"
+OURS = ("level", "tone", "sound", "space", "music", "sensitive")
+"""Listeners that hear sounds, music and acoustics."""
+
 LEVELS = ("sure", "likely", "possible")
 WORDS = dict(zip(LEVELS, ("stated", "likely", "guessed"), strict=True))
 
@@ -65,24 +72,46 @@ class Tally:
                 best = level
         self.found[label].append(best)
 
-    def table(self, least: int) -> Iterator[str]:
-        """Lines: all, then each class with at least `least` clips or names."""
+    def levels(self) -> list[dict[str, Any]]:
+        """A row for each certainty: names told with it, share of them right, clips named so or better."""
         clips = [b for labels in self.found.values() for b in labels]
-        yield f"clips {len(clips)}"
+        rows = []
         for k, level in enumerate(LEVELS):
             claims = [r for by in self.named.values() for r in by[level]]
-            share = np.mean([b is not None and LEVELS.index(b) <= k for b in clips])
-            right = f"{np.mean(claims):.3f}" if claims else "-"
-            yield f"{WORDS[level]:8} {len(claims)} names, {right} right; clips named so or better {share:.3f}"
-        yield f"\n{'class':36}{'clips':>6}{'found':>7}{'named':>7}{'right':>7}   (stated or likely)"
+            named = sum(b is not None and LEVELS.index(b) <= k for b in clips)
+            rows.append(
+                {
+                    "told as": WORDS[level],
+                    "names": len(claims),
+                    "right": share(sum(claims), len(claims)),
+                    "clips": len(clips),
+                    "named so or better": share(named, len(clips)),
+                }
+            )
+        return rows
+
+    def classes(self, least: int) -> list[dict[str, Any]]:
+        """A row for each class with at least `least` clips or names: stated or likely."""
+        rows = []
         for key in sorted({*self.found, *self.named}):
             said = [r for level in LEVELS[:2] for r in self.named[key][level]]
             here = self.found.get(key, [])
-            if len(here) < least and len(said) < least:
-                continue
-            recall = f"{np.mean([b in LEVELS[:2] for b in here]):.2f}" if here else "-"
-            precision = f"{np.mean(said):.2f}" if said else "-"
-            yield f"{key:36}{len(here):>6}{recall:>7}{len(said):>7}{precision:>7}"
+            if len(here) >= least or len(said) >= least:
+                found = share(sum(b in LEVELS[:2] for b in here), len(here))
+                named = {"named": len(said), "right": share(sum(said), len(said))}
+                rows.append({"class": key, "clips": len(here), "found": found, **named})
+        return rows
+
+    def keep(self, name: str, least: int, **more: Any) -> None:
+        """Prints and keeps both tables."""
+        levels, classes = self.levels(), self.classes(least)
+        print(f"{table(levels)}\n\n{table(classes)}")
+        print(save(name, {"levels": levels, "classes": classes, **more}))
+
+
+def share(part: float, whole: float) -> float | None:
+    """A share to three places, None of nothing."""
+    return round(float(part) / whole, 3) if whole else None
 
 
 def heard(listener: SoundListener, clip: Clip) -> tuple[Observation, ...]:
@@ -132,7 +161,7 @@ async def corpus(only: str, least: int) -> None:
             print(f"{row['file']:34} {told}", file=sys.stderr, flush=True)
     finally:
         await intake.close()
-    print("\n".join(tally.table(least)))
+    tally.keep("sounds-corpus", least)
 
 
 def training() -> tuple[Any, Any]:
@@ -168,7 +197,7 @@ def held_out(views: Path, sources: list[str], every: int, least: int) -> None:
     data = data.only(~read.excluded(data))
     files = read.files(SHARED / "training")
     classes = SoundListener(folder).classes
-    tally = Tally()
+    tally, by_source = Tally(), []
     for source in sources or sorted(set(data.sources.tolist())):
         listener = SoundListener(folder, threads=2, head=without(data, source, classes))
         inside = [i for i in np.flatnonzero(data.sources == source) if ontology()[str(data.concepts[i])].owner is None]
@@ -183,37 +212,76 @@ def held_out(views: Path, sources: list[str], every: int, least: int) -> None:
             tally.add(truth, told)
             one.add(truth, told)
         if inside:
-            print(f"[{source}]", " | ".join(list(one.table(10**6))[:4]), flush=True)
-    print("\n".join(tally.table(least)))
+            told = {r["told as"]: (r["names"], r["right"], r["named so or better"]) for r in one.levels()}
+            by_source.append({"source": source, "clips": len(inside[::every]), **told})
+            print(by_source[-1], flush=True)
+    tally.keep("sounds-held-out", least, every=every, sources=by_source)
 
 
-async def speed(kind: str) -> None:
-    """Seconds of sound a second on the corpus's clips of one kind, every listener, two threads, models loaded."""
+async def heard_in(kind: str, ears: Any, share: tuple[int, int], by_ear: dict[str, float]) -> tuple[float, float]:
+    """(seconds of sound, seconds that hearing took) over every n-th clip of a kind; share: (which, n)."""
     from earwitness.intake import Intake
-    from earwitness.scene.hear import Hearing, hear, load_ears
+    from earwitness.scene.hear import hear
     from earwitness.source import PathSource
 
-    ears, intake = load_ears(Store(offline=True), Hearing(threads=2)), Intake()
+    intake = Intake()
     rows = [json.loads(line) for line in (SHARED / "corpus/labels.jsonl").read_text("utf-8").splitlines()]
-    by_ear: dict[str, float] = defaultdict(float)
     seconds = wall = 0.0
-    timed = tuple((ear, Timed(listener, ear.name, by_ear)) for ear, listener in ears.listeners)
-    ears = type(ears)(timed, ears.strict)
     try:
-        for k, row in enumerate(r for r in rows if r["kind"] == kind):
+        for k, row in enumerate([r for r in rows if r["kind"] == kind][share[0] :: share[1]]):
             async with intake.open_clip(PathSource(SHARED / "corpus/audio" / row["file"])) as clip:
                 if k == 0:
                     list(hear(clip, ears))  # the first hearing warms the models up
                     by_ear.clear()
                 started = time.perf_counter()
-                found = [o for part in hear(clip, ears) for o in part.observations]
+                list(hear(clip, ears))
                 wall += time.perf_counter() - started
                 seconds += clip.seconds
-                print(f"{row['file']:34} music {sum(isinstance(o, Music) for o in found)}", file=sys.stderr, flush=True)
     finally:
         await intake.close()
-    print(f"{kind}: {seconds:.0f} s in {wall:.1f} s, {seconds / wall:.1f} x real time")
-    print(", ".join(f"{name} {spent:.1f} s" for name, spent in sorted(by_ear.items(), key=lambda n: -n[1])))
+    return seconds, wall
+
+
+def timed(kind: str, every: bool, threads: int, share: tuple[int, int]) -> tuple[float, float, dict[str, float]]:
+    """(seconds of sound, seconds that hearing took, seconds by listener) of one process, models loaded."""
+    from earwitness.scene.hear import TABLE, Ears, Hearing, load_ears
+
+    if every:
+        loaded = load_ears(Store(offline=True), Hearing(threads=threads))
+    else:
+        chosen = [ear for ear in TABLE if ear.name in OURS]
+        loaded = Ears(tuple((e, e.make(Store(offline=True), Hearing(threads=threads))) for e in chosen))
+    by_ear: dict[str, float] = defaultdict(float)
+    ears = Ears(tuple((ear, Timed(listener, ear.name, by_ear)) for ear, listener in loaded.listeners), loaded.strict)
+    seconds, wall = asyncio.run(heard_in(kind, ears, share, by_ear))
+    return seconds, wall, dict(by_ear)
+
+
+def speed(kind: str, every: bool, threads: int, processes: int) -> None:
+    """Seconds of sound a second on the corpus's clips of one kind: in one process, or shared out among several."""
+    shares = [(kind, every, threads, (k, processes)) for k in range(processes)]
+    if processes == 1:
+        found = [timed(*shares[0])]
+    else:
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            found = pool.starmap(timed, shares)
+    seconds = sum(s for s, _, _ in found)
+    rate = sum(s / w for s, w, _ in found)
+    load = os.getloadavg()[0]
+    who = "all listeners" if every else ", ".join(OURS)
+    print(
+        f"{kind}: {seconds:.0f} s, {rate:.1f} x real time; {processes} processes of {threads} threads; load {load:.1f}"
+    )
+    total: dict[str, float] = defaultdict(float)
+    for _, _, by_ear in found:
+        for name, spent in by_ear.items():
+            total[name] += spent
+    by_ear = {name: round(s, 2) for name, s in sorted(total.items(), key=lambda n: -n[1])}
+    print(f"{who}: " + ", ".join(f"{name} {s} s" for name, s in by_ear.items()))
+    kept = {"kind": kind, "all": every, "threads": threads, "processes": processes, "seconds": round(seconds, 1)}
+    save(
+        f"sounds-speed-{kind}-{processes}x{threads}", {**kept, "times_real_time": round(rate, 1), "by_listener": by_ear}
+    )
 
 
 class Timed:
@@ -239,12 +307,15 @@ def main() -> None:
     parser.add_argument("--source", action="append", default=[], help="only these sources, for held-out")
     parser.add_argument("--every", type=int, default=1, help="take every n-th clip, for held-out")
     parser.add_argument("--kind", default="sound", help="clips of the corpus, for speed")
+    parser.add_argument("--all", action="store_true", help="speech and voices too, for speed")
+    parser.add_argument("--threads", type=int, default=2, help="of a process, for speed")
+    parser.add_argument("--processes", type=int, default=1, help="that share the clips, for speed")
     parser.add_argument("--least", type=int, default=3, help="classes with fewer clips and names are not listed")
     given = parser.parse_args()
     if given.verb == "corpus":
         asyncio.run(corpus(given.only, given.least))
     elif given.verb == "speed":
-        asyncio.run(speed(given.kind))
+        speed(given.kind, given.all, given.threads, given.processes)
     elif given.views is None:
         parser.error("held-out needs --views")
     else:
