@@ -169,6 +169,23 @@ async def test_text_of_exactly_the_limit_is_not_cut() -> None:
     assert (caption.text, caption.reason) == ("one two three", "stop")
 
 
+@pytest.mark.parametrize("options", [Options(max_tokens=2), Options(stop=("three",)), None])
+async def test_what_the_engine_knows_before_its_end_stays_whoever_ends_the_account(options: Options | None) -> None:
+    """The model's own count of the prompt stands beside the billed one also where a limit of ours is the end."""
+    events = await heard(Scripted(Heard(facts={"model_prompt_tokens": 36}), Delta("one two three"), END), options)
+    finish = events[-1]
+    assert isinstance(finish, Finish)
+    assert finish.facts["model_prompt_tokens"] == 36
+    assert finish.facts["seconds"] == 2.0
+    assert not any(isinstance(e, Heard) for e in events), "facts alone are no evidence"
+
+
+async def test_what_was_held_back_is_cut_at_the_limit_too() -> None:
+    engine = Scripted(Delta("aab"), Finish("stop", INFO, counted=Usage(26, 10, 2)))
+    caption = await told(engine, Options(max_tokens=1, stop=("b.",)), Letters())
+    assert (caption.text, caption.reason, caption.usage.completion_tokens) == ("aa", "length", 1)
+
+
 async def test_a_stop_string_over_three_deltas_is_never_shown() -> None:
     engine = Scripted(Delta("The en"), Delta("d o"), Delta("f it. And more."), END)
     events = await heard(engine, Options(stop=("end of",)))

@@ -30,6 +30,7 @@ def test_x42_events_are_plain_whichever_engine_made_them() -> None:
     assert heard == Heard(
         (Note("u@0", "utterance", 0, 1, "x[2J", attributes={"text": clean, "words": [{"text": clean}]}),)
     )
+    assert plain.event(Heard(facts={"tag": NASTY})) == Heard(facts={"tag": clean})
     delta = plain.event(Delta(NASTY, ("u@0",), (0, 1), NASTY))
     assert delta == Delta(clean, ("u@0",), (0, 1), clean)
     info = EngineInfo("e", "m", "1")

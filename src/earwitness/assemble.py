@@ -22,6 +22,7 @@ from earwitness.clip import Clip
 from earwitness.engine import Engine
 from earwitness.engines import load
 from earwitness.engines.windows import Windowed
+from earwitness.engines.windows_cut import speech
 from earwitness.intake import Intake, Limits
 from earwitness.intake.address import Allowed
 from earwitness.intake.inline import data_url
@@ -56,7 +57,7 @@ def engine(settings: Settings, models: Store) -> Engine:
         return hears
     servers = WINDOWS_A_SERVER * len(settings.upstream.urls)
     at_once = servers if settings.engine == "upstream" else settings.qwen.batch
-    return Windowed(made(getattr(settings, settings.engine)), at_once)
+    return Windowed(made(getattr(settings, settings.engine)), at_once, speech)
 
 
 def uploads(settings: Settings) -> Uploads:

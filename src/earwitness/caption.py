@@ -78,9 +78,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Notes that later sentences may rest on."""
+    """Notes that later sentences may rest on, and facts that hold even if the account is ended before its Finish."""
 
-    notes: tuple[Note, ...]
+    notes: tuple[Note, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,20 +89,24 @@ class Captioner:
         """
         options = options or Options()
         limit = Limit(self.tokenizer, options)
+        known: dict[str, Json] = {}
         async with aclosing(_named(self.engine.listen(clip, options))) as events:
             async for event in events:
                 if isinstance(event, Heard):
-                    yield event
+                    known |= event.facts
+                    if event.notes or not event.facts:
+                        yield event
                 elif isinstance(event, Delta):
                     for delta in limit.take(event):
                         yield delta
                     if limit.reached is not None:
-                        yield self._finish(clip, limit, Finish(limit.reached, self.engine.info))
+                        yield self._finish(clip, limit, Finish(limit.reached, self.engine.info, facts=known))
                         return
                 else:
                     for delta in limit.rest():
                         yield delta
-                    yield self._finish(clip, limit, event)
+                    end = event if limit.reached is None else replace(event, reason=limit.reached, counted=None)
+                    yield self._finish(clip, limit, replace(end, facts={**known, **event.facts}))
                     return
         raise Failed("The engine ended its account without finishing it.")
 

@@ -32,7 +32,7 @@ def event(given: Event) -> Event:
         sentence = None if given.sentence is None else text(given.sentence)
         return replace(given, text=text(given.text), sentence=sentence)
     if isinstance(given, Heard):
-        return Heard(tuple(_note(note) for note in given.notes))
+        return Heard(tuple(_note(note) for note in given.notes), _values(given.facts))
     assert isinstance(given, Finish)  # noqa: S101  there are no others
     summary = None if given.summary is None else text(given.summary)
     return replace(given, summary=summary, facts=_values(given.facts))

@@ -97,8 +97,8 @@ async def test_leaving_stops_the_model(engine: QwenEngine) -> None:
         engine.listen(noise(2), Options(max_tokens=20_000, sampling=Sampling(temperature=1.0)))
     ) as events:
         async for event in events:
-            assert isinstance(event, Delta | Finish)
-            break
+            if isinstance(event, Delta):
+                break
     # the worker is free again at once: a second caption does not wait for twenty thousand tokens
     _, finish = await asyncio.wait_for(tell(engine, noise(1), max_tokens=1), 30)
     assert finish.reason == "length"

@@ -7,9 +7,11 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+import requests
 from aiohttp import web
 
 from earwitness.engines.options import UpstreamOptions
@@ -21,6 +23,8 @@ from kit.upstreams import VLLM, Handler, answering, stream, upstream
 SECRET = "sk-upstream-secret"
 WORDS = "inner words of the upstream at 10.1.2.3"
 AUDIO = data_url(tone(1.0))
+INCREMENTAL = {"incremental_output": True}
+SSE = {"X-DashScope-SSE": "enable"}
 INTERNAL = "An internal error has occurred, please try again later or contact service support."
 
 
@@ -30,6 +34,13 @@ async def behind(folder: Path, *urls: str, **options: object) -> AsyncIterator[S
     engine = UpstreamEngine(UpstreamOptions(urls=urls, api_key=SECRET, **options))  # type: ignore[arg-type]
     with served(folder, engine) as server:  # type: ignore[arg-type]
         yield server
+
+
+def last(reply: requests.Response) -> dict[str, Any]:
+    """What a streamed native answer says last: an event's data, or the body where no event was sent."""
+    data = [line.partition(":")[2] for line in reply.text.splitlines() if line.startswith("data:")]
+    said: dict[str, Any] = json.loads(data[-1] if data else reply.text)
+    return said
 
 
 async def slow(_: web.Request) -> web.StreamResponse:
@@ -82,12 +93,14 @@ async def test_what_an_upstream_does_wrong_has_a_name_in_both_protocols(tmp_path
             whole = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO))
             streamed = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO, stream=True))
             native = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO))
+            flowing = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO, **INCREMENTAL), **SSE)
             assert streamed.json()["error"] == whole.json()["error"]
             error, reply = whole.json()["error"], native.json()
             found[case] = (whole.status_code, error["code"], reply["code"], error["message"])
-            assert (streamed.status_code, native.status_code) == (whole.status_code, whole.status_code)
+            assert {r.status_code for r in (whole, streamed, native, flowing)} == {whole.status_code}
             assert reply["message"] == error["message"]
-            for told in (whole, streamed, native):
+            assert {k: last(flowing)[k] for k in ("code", "message")} == {k: reply[k] for k in ("code", "message")}
+            for told in (whole, streamed, native, flowing):
                 said = told.text + str(told.headers)
                 assert not any(word in said for word in (SECRET, WORDS, "10.1.2.3", bad.url))
         assert server.exchange.running == 0
@@ -97,26 +110,29 @@ async def test_what_an_upstream_does_wrong_has_a_name_in_both_protocols(tmp_path
 
 async def test_an_upstream_that_is_down(tmp_path: Path, unused_tcp_port: int) -> None:
     async with behind(tmp_path, f"http://127.0.0.1:{unused_tcp_port}/v1") as server:
-        chat = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO))
+        chats = [await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO, stream=s)) for s in (False, True)]
         native = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO))
-    assert (chat.status_code, chat.json()["error"]["code"]) == (503, "service_unavailable")
-    assert (native.status_code, native.json()["code"]) == (503, "ModelServingError")
-    assert 1 <= int(chat.headers["retry-after"]) <= 10
-    assert str(unused_tcp_port) not in chat.text + native.text
+        flowing = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO, **INCREMENTAL), **SSE)
+    for chat in chats:
+        assert (chat.status_code, chat.json()["error"]["code"]) == (503, "service_unavailable")
+        assert 1 <= int(chat.headers["retry-after"]) <= 10
+    for reply in (native, flowing):
+        assert (reply.status_code, last(reply)["code"]) == (503, "ModelServingError")
+    assert not any(str(unused_tcp_port) in r.text for r in (*chats, native, flowing))
 
 
-async def test_an_upstream_that_cuts_in_the_middle_of_a_stream(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], [{"error": {"message": WORDS}}], [{"choices": []}]], ids=["end", "error", "none"])
+async def test_an_upstream_that_breaks_in_the_middle_of_a_stream(tmp_path: Path, more: list[dict[str, Any]]) -> None:
     """What was said stays said; the stream ends with the protocol's error and without a finish."""
 
     async def cut(request: web.Request) -> web.StreamResponse:
-        return await stream(request, VLLM[:3], done=False)
+        return await stream(request, [*VLLM[:3], *more], done=False)
 
     async with upstream(cut) as bad, behind(tmp_path, bad.url) as server:
         chat = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO, stream=True))
-        native = await asyncio.to_thread(
-            post, server, GENERATION, native_body(AUDIO, incremental_output=True), **{"X-DashScope-SSE": "enable"}
-        )
+        native = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO, **INCREMENTAL), **SSE)
         whole = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO))
+        native_whole = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO))
     events = [json.loads(line[6:]) for line in chat.text.splitlines() if line.startswith("data: {")]
     text = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e.get("choices"))
     assert text == "A dog barks."
@@ -125,6 +141,8 @@ async def test_an_upstream_that_cuts_in_the_middle_of_a_stream(tmp_path: Path) -
     assert "InternalError.Algo" in native.text.split("event:")[-1]
     assert '"finish_reason":"stop"' not in native.text
     assert (whole.status_code, whole.json()["error"]["message"]) == (500, INTERNAL)
+    assert (native_whole.status_code, native_whole.json()["code"]) == (500, "InternalError.Algo")
+    assert not any(WORDS in r.text for r in (chat, native, whole, native_whole))
 
 
 async def test_a_client_that_leaves_is_felt_by_the_upstream(tmp_path: Path) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from earwitness.caption import Caption, Delta, EngineInfo, Event, Finish, Options, Usage, fold
+from earwitness.caption import Caption, Delta, EngineInfo, Event, Finish, Heard, Options, Usage, fold
 from earwitness.clip import Clip
 from earwitness.engine import State
-from earwitness.engines.windows import LAST_S, LEAST_S, MOST_S, Account, Windowed, clock, spans
+from earwitness.engines.windows import HEADING, LEAST, Account, Windowed, clock
+from earwitness.engines.windows_cut import spans
 from kit.sounds import clip_of
 
 RATE = 16_000
@@ -34,6 +32,7 @@ class Told:
         self._text = text
         self.now = self.most = 0
         self.heard: list[float] = []
+        self.budgets: list[int | None] = []
 
     def state(self) -> State:
         return "ready"
@@ -48,10 +47,12 @@ class Told:
         self.now += 1
         self.most = max(self.most, self.now)
         self.heard.append(clip.seconds)
+        self.budgets.append(options.max_tokens)
         await asyncio.sleep(0)
         yield Delta(self._text.format(seconds=clip.seconds))
         self.now -= 1
-        yield Finish("stop", self.info, counted=Usage(0, 0, 3), usage=Usage(0, 0, 3))
+        facts = {"model_prompt_tokens": 100}
+        yield Finish("stop", self.info, counted=Usage(0, 0, 3), usage=Usage(0, 0, 3), facts=facts)
 
 
 async def tell(engine: Windowed, clip: Clip, **options: object) -> Caption:
@@ -62,35 +63,14 @@ async def tell(engine: Windowed, clip: Clip, **options: object) -> Caption:
     return await fold(with_usage())
 
 
-def test_a_cut_falls_into_the_pause() -> None:
-    samples = noise(70)
-    samples[round(21.0 * RATE) : round(21.6 * RATE)] = 0
-    samples[round(44.0 * RATE) : round(44.6 * RATE)] = 0
-    (_, first), (_, second), *_ = spans(clip_of(samples, RATE))
-    assert 21.0 <= first <= 21.6
-    assert 44.0 <= second <= 44.6
-
-
-@settings(deadline=None, max_examples=15)
-@given(st.floats(min_value=0.1, max_value=200), st.integers(0, 99))
-def test_windows_tile_the_clip(seconds: float, seed: int) -> None:
-    clip = clip_of(noise(seconds, seed), RATE)
-    found = spans(clip)
-    assert found[0][0] == 0
-    assert found[-1][1] == len(clip.pcm) / RATE
-    assert all(a[1] == b[0] for a, b in pairwise(found))
-    assert all(b - a <= MOST_S for a, b in found)
-    assert all(b - a >= LEAST_S for a, b in found[:-1])
-    assert len(found) == 1 or found[-1][1] - found[-1][0] >= LAST_S or found[-1][1] - found[-2][0] > MOST_S
-
-
 async def test_each_window_stands_under_its_time() -> None:
     clip = clip_of(noise(80), RATE)
     caption = await tell(Windowed(Told("A bell of {seconds:.3f} s.")), clip, windows=True)
-    starts = [clock(a) for a, _ in spans(clip)]
+    windows = list(spans(clip.pcm))
+    starts = [clock(a) for a, _ in windows]
     assert [line.split("–")[0] for line in caption.text.split("\n\n")] == starts
     assert caption.facts["windows"] == len(starts)
-    assert [s.span for s in caption.sentences] == spans(clip)
+    assert [s.span for s in caption.sentences] == windows
 
 
 async def test_short_clips_and_others_are_heard_in_one_pass() -> None:
@@ -127,3 +107,21 @@ def test_summaries_and_repetitions_go_and_quotes_stay() -> None:
 
 def test_clock() -> None:
     assert [clock(s) for s in (0, 65.9, 3723)] == ["0:00", "1:05", "1:02:03"]
+
+
+@pytest.mark.parametrize(("budget", "share"), [(None, None), (600, 200 - HEADING), (30, LEAST)])
+async def test_a_budget_is_shared_among_the_windows(budget: int | None, share: int | None) -> None:
+    engine = Told()
+    await tell(Windowed(engine), clip_of(noise(80), RATE), windows=True, max_tokens=budget)
+    assert engine.budgets == [share] * 3
+
+
+async def test_what_is_known_of_the_windows_told_so_far_is_said_before_their_text() -> None:
+    """So that it stays where a limit of ours ends the account in the middle."""
+    engine = Windowed(Told())
+    events = [e async for e in engine.listen(clip_of(noise(80), RATE), Options(windows=True))]
+    known = [e.facts for e in events if isinstance(e, Heard)]
+    assert [type(e) for e in events] == [Heard, Delta] * 3 + [Finish]
+    assert known == [{"windows": 3, "model_prompt_tokens": n} for n in (100, 200, 300)]
+    assert isinstance(events[-1], Finish)
+    assert events[-1].facts == known[-1]

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from earwitness.caption import Delta, EngineInfo, Event, Finish, Json, Options, Usage
+from earwitness.caption import Delta, EngineInfo, Event, Finish, Heard, Json, Options, Usage
 from earwitness.clip import Clip
 from earwitness.engine import State
 from earwitness.engines.options import QwenOptions
@@ -87,7 +87,7 @@ class QwenEngine:
         self._loaded = None
 
     async def listen(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
-        """Deltas as the model makes them; closing the generator stops it within one token.
+        """The prompt's length, then deltas as the model makes them; closing the generator stops it within one token.
 
         Raises:
             NotReady: the engine was not started.
@@ -109,6 +109,7 @@ class QwenEngine:
         loop.run_in_executor(self._worker, self._turn, loaded)
         item: str | Account | Exception = ""
         try:
+            yield Heard(facts={"model_prompt_tokens": loaded.prompt_tokens(len(clip.pcm))})
             while not isinstance(item := await queue.get(), Account):
                 if isinstance(item, str):
                     yield Delta(item)

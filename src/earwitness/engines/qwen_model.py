@@ -22,7 +22,7 @@ from earwitness.caption import Sampling
 from earwitness.engines.model_memory import usable_memory
 from earwitness.engines.options import QwenOptions
 from earwitness.engines.qwen_folder import INSTEAD, Weights, check
-from earwitness.engines.qwen_inputs import MELS, Floats, Ids, log_mel, places_of, prompt
+from earwitness.engines.qwen_inputs import MELS, Floats, Ids, frames_of, log_mel, places_of, prompt
 from earwitness.engines.qwen_jobs import Job, Row
 from earwitness.errors import NotReady, TooLong
 
@@ -74,6 +74,10 @@ class Loaded:
                 f"The model makes {found} places of 31 s, not {CHECK_PLACES}: transformers "
                 f"{transformers.__version__} cuts long audio. {INSTEAD}"
             )
+
+    def prompt_tokens(self, samples: int) -> int:
+        """Ids of the prompt of a clip of so many samples: its audio places and the marks around them."""
+        return len(prompt(self.ids, places_of(frames_of(samples))))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids, special tokens left out."""

@@ -1,8 +1,7 @@
 """A model engine, applied window by window to long audio, then one account in which each window stands under its time.
 
-Never automatic behind the API; the command line and bulk ask for it above 60 s. Windows are cut at the quietest 200 ms
-between 18 and 30 s, so that a sound at a border is neither lost nor told twice as far as cutting at pauses can prevent
-it. Removing a window's closing summary and repeated sentences is surgery on a model's claims, not a check of them.
+Never automatic behind the API; the command line and bulk ask for it above 60 s. Where it is cut: `windows_cut`.
+Removing a window's closing summary and repeated sentences is surgery on a model's claims, not a check of them.
 """
 
 from __future__ import annotations
@@ -12,51 +11,27 @@ import re
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 
 import numpy as np
 
-from earwitness.caption import Delta, EngineInfo, Event, Finish, Folder, Json, Options, Reason, Usage
+from earwitness.caption import Delta, EngineInfo, Event, Finish, Folder, Heard, Json, Options, Reason, Usage
 from earwitness.clip import RATE, Clip
 from earwitness.engine import Engine, State
+from earwitness.engines.windows_cut import Span, Voice, spans
 from earwitness.errors import Failed
 
 FROM_S = 60.0
 """Shorter clips are heard in one pass whatever was asked."""
-LEAST_S, MOST_S = 18.0, 30.0
-TARGET_S = 25.0
-LAST_S = 5.0
-"""A last window shorter than this joins its neighbour if together they stay within `MOST_S`."""
-QUIET = RATE // 5
 SILENT = 3
 """Largest sample (of 32,768) of a window that counts as digital silence."""
 CLOSING = re.compile(r"^(In summary|In conclusion|Overall|To summari[sz]e|In short)\b", re.IGNORECASE)
 WORD = re.compile(r"\w+")
 ALIKE = 0.8
 """Share of words that makes a sentence a repetition of one in the window before."""
-
-Span = tuple[float, float]
-
-
-def spans(clip: Clip) -> list[Span]:
-    """Windows that tile the clip, in seconds; where they end depends on the samples alone."""
-    ends = [0]
-    while len(clip.pcm) - ends[-1] > MOST_S * RATE:
-        ends.append(ends[-1] + _cut(clip.pcm[ends[-1] : ends[-1] + round(MOST_S * RATE)]))
-    if len(ends) > 1 and len(clip.pcm) - ends[-1] < LAST_S * RATE and len(clip.pcm) - ends[-2] <= MOST_S * RATE:
-        ends.pop()
-    ends.append(len(clip.pcm))
-    return [(a / RATE, b / RATE) for a, b in pairwise(ends)]
-
-
-def _cut(pcm: np.ndarray) -> int:
-    """The middle of the quietest 200 ms between 18 and 30 s; of equally quiet ones the nearest to 25 s."""
-    start = round(LEAST_S * RATE)
-    blocks = pcm[start : start + (len(pcm) - start) // QUIET * QUIET].reshape(-1, QUIET).astype(np.float64)
-    level = np.round(10 * np.log10(np.mean(blocks**2, axis=1) + 1.0))
-    middles = start + QUIET // 2 + QUIET * np.arange(len(level))
-    order = np.lexsort((np.abs(middles - round(TARGET_S * RATE)), level))
-    return int(middles[order[0]])
+HEADING = 12
+"""Tokens of a window's time and the blank line before it, kept free of what its account may take."""
+LEAST = 16
+"""Tokens that each window's account may have, however small the budget."""
 
 
 def piece_of(clip: Clip, span: Span) -> Clip:
@@ -126,20 +101,26 @@ class Ends:
         self.prompt += prompt if isinstance(prompt, int) else 0
         self.marks |= {k: finish.facts[k] for k in ("ended", "upstream_cut") if k in finish.facts}
 
+    def facts(self) -> dict[str, Json]:
+        """What is known so far of the windows told so far."""
+        return {**self.marks, **({"model_prompt_tokens": self.prompt} if self.prompt else {})}
+
     def finish(self, info: EngineInfo, windows: int) -> Finish:
         """The end of the whole account."""
-        facts: dict[str, Json] = {"windows": windows, **self.marks}
-        if self.prompt:
-            facts["model_prompt_tokens"] = self.prompt
-        return Finish(self.reason, info, counted=Usage(0, 0, self.told) if self.counted else None, facts=facts)
+        counted = Usage(0, 0, self.told) if self.counted else None
+        return Finish(self.reason, info, counted=counted, facts={"windows": windows, **self.facts()})
 
 
 class Windowed:
-    """An engine that hears long clips in windows where the caller asked for it, `at_once` of them side by side."""
+    """An engine that hears long clips in windows where the caller asked for it, `at_once` of them side by side.
 
-    def __init__(self, engine: Engine, at_once: int = 1) -> None:
+    voice: tells where somebody speaks, so that no word is cut; without it pauses are found by level alone.
+    """
+
+    def __init__(self, engine: Engine, at_once: int = 1, voice: Voice | None = None) -> None:
         self._engine = engine
         self._at_once = max(1, at_once)
+        self._voice = voice
 
     @property
     def info(self) -> EngineInfo:
@@ -167,8 +148,8 @@ class Windowed:
                 yield event
 
     async def _in_windows(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
-        windows = spans(clip)
-        share = None if options.max_tokens is None else max(16, options.max_tokens // len(windows))
+        windows = await self._cut(clip)
+        share = None if options.max_tokens is None else max(LEAST, options.max_tokens // len(windows) - HEADING)
         own = replace(options, windows=False, max_tokens=share, stop=())
         gate = asyncio.Semaphore(self._at_once)
         tasks = [asyncio.create_task(self._hear(clip, span, own, gate)) for span in windows]
@@ -176,14 +157,22 @@ class Windowed:
         try:
             for i, (span, task) in enumerate(zip(windows, tasks, strict=True)):
                 text, finish = await task
+                ends.add(finish)
+                yield Heard(facts={"windows": len(windows), **ends.facts()})
                 said = account.told(span, text, last=i == len(windows) - 1)
                 yield Delta(said if i == 0 else f"\n\n{said}", span=span, sentence=said)
-                ends.add(finish)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         yield ends.finish(self.info, len(windows))
+
+    async def _cut(self, clip: Clip) -> list[Span]:
+        """The windows, found one by one beside the event loop, so that a caller who leaves is noticed."""
+        found, left = [], spans(clip.pcm, self._voice)
+        while (span := await asyncio.to_thread(next, left, None)) is not None:
+            found.append(span)
+        return found
 
     async def _hear(
         self, clip: Clip, span: Span, options: Options, gate: asyncio.Semaphore
