@@ -72,7 +72,7 @@ def quality() -> Figure | None:
     kinds = [k for k in ("speech", "sound", "music", "mix", "acoustic") if k in result["summary"]]
     figure, (left, right) = sheet(2)
     for ax, key, title in (
-        (left, "facts_recalled", "Labelled facts that are told (more is better)"),
+        (left, "facts_recalled", "Labelled facts told (more is better)"),
         (right, "false_claims_per_clip", "False claims a clip (less is better)"),
     ):
         both = [[result[who][k][key] or 0.0 for k in kinds] for who in ("summary", "loop")]
@@ -106,7 +106,12 @@ def _lines(ax: Axes, rows: list[dict[str, Any]], key: str) -> None:
         spreads = [[r[key]["median"] - r[key]["min"] for r in mine], [r[key]["max"] - r[key]["median"] for r in mine]]
         ax.errorbar(x, y, yerr=spreads, color=colour, marker=mark, markersize=4, capsize=2, linewidth=1.4, label=who)
     ax.set_xlabel("minutes of talk and music")
-    ax.set_ylim(bottom=0)
+    _from_zero(ax)
+
+
+def _from_zero(ax: Axes) -> None:
+    """Both axes begin at nothing, with room above what is drawn."""
+    ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
     ax.set_xlim(left=0)
 
 
@@ -151,8 +156,7 @@ def hours() -> Figure | None:
     right.set_title("Text told, thousands of bytes")
     for ax in (left, right):
         ax.set_xlabel(f"minutes since the start ({result['hours']:g} hours of audio)")
-        ax.set_ylim(bottom=0)
-        ax.set_xlim(left=0)
+        _from_zero(ax)
     return figure
 
 
@@ -170,8 +174,7 @@ def clips() -> Figure | None:
     right.set_title("Memory of all processes, MB")
     for ax in (left, right):
         ax.set_xlabel("clips done")
-        ax.set_ylim(bottom=0)
-        ax.set_xlim(left=0)
+        _from_zero(ax)
     return figure
 
 
@@ -235,7 +238,7 @@ def cost() -> Figure | None:
     ours = machine_hours()
     if not ours:
         return None
-    figure, (ax,) = sheet(height=3.2)
+    figure, (ax,) = sheet(height=3.6)
     top = 0.5
     for (name, hours_), colour in zip(ours.items(), (OURS, OTHER), strict=False):
         ax.plot([0, top], [0, top * hours_], color=colour, linewidth=1.8, label=f"Earwitness, {name}")
@@ -247,9 +250,9 @@ def cost() -> Figure | None:
         )
     ax.set_title(f"US dollars for an hour of audio ({OUTPUT_TOKENS} tokens told of a clip in the cloud)")
     ax.set_xlabel("US dollars for an hour of the machine (two cores)")
-    ax.set_ylim(bottom=0)
+    _from_zero(ax)
     ax.set_xlim(0, top)
-    ax.legend(loc="center right", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 

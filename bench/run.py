@@ -104,6 +104,7 @@ LONG = (
     Part("bulk", "bulk speed --clips 200", None, ("bulk_speed",), "a loop over the command; the listeners alone"),
     Part("memory", "bulk memory", None, ("bulk_memory",), "itself, near the start"),
     Part("ray", "bulk ray --clips 60", None, ("bulk_ray",), "the local pool"),
+    Part("rival", "server clips", None, ("server-clips",), "faster-whisper-server, EARWITNESS_PEER_PYTHON", 3600.0),
     Part("words", "voices words", None, ("voices-words",), "the recordings' transcripts"),
     Part("quotes", "voices quotes", None, ("voices-quotes",), "recordings without speech"),
     Part("sounds", "sounds corpus", None, (), "the recordings' labels"),

@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -276,7 +277,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--quick", action="store_true", help="a fifth of the runs")
-    parser.add_argument("--peer-python", type=Path, help="Python of an environment with faster-whisper-server 0.0.3")
+    parser.add_argument(
+        "--peer-python",
+        type=Path,
+        default=os.environ.get("EARWITNESS_PEER_PYTHON"),
+        help="Python of an environment with faster-whisper-server 0.0.3 (EARWITNESS_PEER_PYTHON)",
+    )
     parser.add_argument("--both", action="store_true", help="the DashScope client too")
     a = parser.parse_args()
     if a.quick:

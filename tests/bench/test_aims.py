@@ -59,5 +59,5 @@ def test_long_clips_are_set_against_their_peer(results: Path) -> None:
 def test_every_aim_belongs_to_a_part_that_can_be_run() -> None:
     from bench.run import LONG, PARTS
 
-    written = {name for part in (*PARTS, *LONG) for name in part.results} | {"server-clips"}
+    written = {name for part in (*PARTS, *LONG) for name in part.results}
     assert {aim.part for aim in aims.AIMS} <= written
