@@ -59,6 +59,12 @@ def test_lasting_sounds_are_continuous_or_intermittent() -> None:
     assert only(patterns(sounds("engine", [0.0, 8.0], 2.0), {})).form == "intermittent"
 
 
+def test_a_lasting_sound_that_breaks_off_once_is_interrupted() -> None:
+    assert only(patterns(sounds("engine", [0.0, 8.0], 5.0), {})).form == "interrupted"
+    assert only(patterns(sounds("engine", [0.0, 8.0, 16.0], 5.0), {})).form == "intermittent"
+    assert only(patterns(sounds("dog", [0.0, 8.0], 5.0), {})).form == "several"
+
+
 def test_rising_levels_approach() -> None:
     assert only(patterns(sounds("dog", [0, 2, 5], 0.5, [-40, -34, -28]), {})).form == "approaching"
     assert only(patterns(sounds("dog", [0, 2, 5], 0.5, [-28, -34, -40]), {})).form == "receding"

@@ -21,6 +21,7 @@ PatternKind = Literal[
     "irregular",
     "continuous",
     "intermittent",
+    "interrupted",
     "approaching",
     "receding",
     "fading",
@@ -96,16 +97,18 @@ class Sound(Observation):
 class Shape(Observation):
     """A sound that could not be named, described by its form.
 
-    texture: hit, tone, noise, pulses or sweep; region: low, middle or high; contour: steady, swelling,
-    decaying, rising or falling (pitch); count: separate occurrences inside the span; frequency_hz: of tones.
+    texture: hit, tone, chord, noise, pulses, sweep, whoosh (noise that swells and dies away) or boom; region: low,
+    middle or high; contour: steady, swelling, decaying, rising or falling (pitch or brightness); count: separate
+    occurrences inside the span; frequency_hz: of tones; ending: what a sweep or swelling noise ends in.
     """
 
-    texture: Literal["hit", "tone", "noise", "pulses", "sweep"]
+    texture: Literal["hit", "tone", "chord", "noise", "pulses", "sweep", "whoosh", "boom"]
     region: Literal["low", "middle", "high"]
     contour: Literal["steady", "swelling", "decaying", "rising", "falling"] = "steady"
     count: int = 1
     frequency_hz: float | None = None
     level_dbfs: float | None = None
+    ending: Literal["boom", "hit"] | None = None
 
     @property
     def kind(self) -> str:
@@ -152,7 +155,7 @@ class Utterance(Observation):
 
     language: Whisper's code; language_score: its probability; translation: English, only where it passed its
     gates; doubtful: some of it could not be made out (`text` then holds only what is sure, and may be empty);
-    sung: within singing; speaker: a stable name such as `speaker_1`.
+    sung: within singing; speaker: a stable name such as `speaker_1`; together: another voice speaks over it.
     """
 
     text: str
@@ -163,6 +166,7 @@ class Utterance(Observation):
     doubtful: bool = False
     sung: bool = False
     speaker: str | None = None
+    together: bool = False
 
     @property
     def kind(self) -> str:

@@ -1,4 +1,4 @@
-"""How the events of one concept lie in time: once, several, regular, irregular, continuous, intermittent, fading.
+"""How the events of one concept lie in time: once, several, regular, irregular, continuous, intermittent, interrupted.
 
 Patterns that the sound listener measured (period by interval share or autocorrelation) stand; the rest follows from
 the events' starts, lengths and levels.
@@ -24,6 +24,9 @@ LONG_S = 3.0
 CONTINUOUS = 0.8
 TREND_DB = 8.0
 TREND_EVENTS = 3
+INTERRUPTED_S = 1.5
+"""Two stretches of a lasting sound, each this long and together longer than the gap, are one sound interrupted."""
+
 OPEN_S = 1.0
 """A lasting sound that ends this close to the end of a part may run on in the next."""
 
@@ -48,6 +51,15 @@ def trend(levels: list[float]) -> PatternKind | None:
     return "receding" if all(s < 1.0 for s in steps) else None
 
 
+def interrupted(events: list[Sound]) -> bool:
+    """Whether a lasting sound breaks off once and goes on."""
+    if len(events) != 2:
+        return False
+    first, second = events
+    lengths = (first.end - first.start, second.end - second.start)
+    return min(lengths) >= INTERRUPTED_S and sum(lengths) > second.start - first.end
+
+
 def form(events: list[Sound]) -> tuple[PatternKind, float | None]:
     """The form of one concept's events in order of start, and the period where it is regular."""
     lasting = ontology()[events[0].concept].kind in ("steady", "ambience")
@@ -64,7 +76,7 @@ def form(events: list[Sound]) -> tuple[PatternKind, float | None]:
     if moving is not None:
         return moving, None
     if lasting:
-        return "intermittent", None
+        return ("interrupted" if interrupted(events) else "intermittent"), None
     return ("irregular" if len(events) > REGULAR_EVENTS else "several"), None
 
 

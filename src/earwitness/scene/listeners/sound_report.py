@@ -152,6 +152,7 @@ def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
         count=max(1, count),
         frequency_hz=seen.frequency_hz,
         level_dbfs=round(best.level_db, 1),
+        ending=None if many or len(group.stretches) > 1 else seen.ending,
     )
     if beat.period_s is None:
         return [described]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.sound_effects import Ending, effect, ended
 from earwitness.scene.listeners.sound_views import levels_db
 
-Texture = Literal["hit", "tone", "noise", "pulses", "sweep"]
+Texture = Literal["hit", "tone", "chord", "noise", "pulses", "sweep", "whoosh", "boom"]
 Region = Literal["low", "middle", "high"]
 Contour = Literal["steady", "swelling", "decaying", "rising", "falling"]
 
@@ -30,14 +31,26 @@ SHORT_FFT, LONG_FFT = 1024, 4096
 """Samples of a window: the long one from half a second on, so that low noise is not taken for a tone."""
 
 
+LINES = 8
+LINE_DB = 15.0
+"""A line stands this far over what lies beside it …"""
+
+LINE_HZ = 90.0
+LINES_SHARE = 0.6
+"""… and all of them together hold this share of the power: then it is a tone or a chord, however bright."""
+
+HARMONIC = 0.03
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Texture, region and contour of one stretch; frequency of a tone in Hz."""
+    """Texture, region and contour of one stretch; frequency of a tone in Hz; what it ends in."""
 
     texture: Texture
     region: Region
     contour: Contour
     frequency_hz: float | None = None
+    ending: Ending | None = None
 
 
 def spectra(samples: Floats, size: int) -> Floats:
@@ -103,8 +116,40 @@ def _glide(track: Floats) -> float:
     return span if correlation > 0.85 else -span if correlation < -0.85 else 0.0
 
 
+def lines(power: Floats) -> tuple[list[float], float]:
+    """Frequencies in Hz of the lines that stand in the mean spectrum, lowest first, and their share of the power."""
+    if len(power) < 4:
+        return [], 0.0
+    mean = power.mean(axis=0).astype(np.float64)
+    size, first = len(mean), max(10, round(LINE_HZ / _bin_hz(power)))
+    found: list[int] = []
+    for k in sorted(range(first, size - 10), key=lambda k: (-mean[k], k))[: 12 * LINES]:
+        beside = np.concatenate([mean[k - 9 : k - 4], mean[k + 5 : k + 10]])
+        stands = 10 * np.log10(mean[k] / max(float(np.median(beside)), 1e-20)) >= LINE_DB
+        if stands and mean[k] >= mean[k - 1] and mean[k] >= mean[k + 1] and all(abs(k - j) > 4 for j in found):
+            found.append(k)
+    share = sum(float(mean[k - 2 : k + 3].sum()) for k in found) / max(float(mean.sum()), 1e-20)
+    return [k * _bin_hz(power) for k in sorted(found[:LINES])], round(share, 3)
+
+
+def chord(hz: list[float]) -> bool:
+    """Whether lines belong to several tones: not all are multiples of the lowest."""
+    ratios = [f / hz[0] for f in hz]
+    return any(abs(r - round(r)) > HARMONIC * round(r) for r in ratios)
+
+
 def form(samples: Floats) -> Form:
-    """The form of one stretch of sound, float32[n] at 16 kHz."""
+    """The form of one stretch of sound, float32[n] at 16 kHz; what swells or sweeps may end in something else."""
+    last = ended(samples)
+    if last is not None:
+        before = whole(samples[: last[1]])
+        if before.texture == "sweep" or before.contour == "swelling":
+            return replace(before, texture="noise" if before.texture == "whoosh" else before.texture, ending=last[0])
+    return whole(samples)
+
+
+def whole(samples: Floats) -> Form:
+    """The form of a stretch that is one thing."""
     levels = levels_db(samples)
     short = spectra(samples, SHORT_FFT)
     power = spectra(samples, LONG_FFT) if len(samples) >= RATE // 2 else short
@@ -115,9 +160,19 @@ def form(samples: Floats) -> Form:
     glide = _glide(path) if moving >= TONAL else 0.0
     if abs(glide) >= GLIDE_OCTAVES:
         return Form("sweep", region, "rising" if glide > 0 else "falling")
+    standing, held = lines(power)
+    if len(standing) >= 2 and held >= LINES_SHARE:
+        if chord(standing):
+            return Form("chord", region, contour)
+        return Form("tone", region, contour, round(standing[0], 0))
     pitched = share >= TONAL and float(np.median(track)) >= max(LOWEST_TONE_HZ, LOWEST_TONE_BINS * _bin_hz(power))
     if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and not (pitched and share >= 2 * TONAL):
         return Form("hit", region, "decaying" if contour == "decaying" else "steady")
     if pitched:
         return Form("tone", region, contour, round(float(np.median(track)), 0))
-    return Form("noise", region, contour)
+    kind = effect(samples)
+    if kind is None:
+        return Form("noise", region, contour)
+    if kind == "boom":
+        return Form("boom", "low", "decaying")
+    return Form("whoosh", region, "swelling") if kind == "whoosh" else Form("sweep", region, kind)

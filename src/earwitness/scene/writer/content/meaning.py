@@ -8,7 +8,7 @@ from earwitness.scene.evidence.observation import Music, Quality, Shape, Sound, 
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.lexicon import lexicon
-from earwitness.scene.writer.messages import RANK, Absence, Certainty, Inference
+from earwitness.scene.writer.messages import RANK, Absence, Certainty, Inference, lower
 
 HINT = 0.3
 """A class score from which the absence of its kind is no longer claimed."""
@@ -97,12 +97,13 @@ def _weakest(
     evidence: Evidence, memory: Memory, grounds: tuple[str, ...], needed: int, most: Certainty
 ) -> Certainty | None:
     """The least of `most` and the certainties of the `needed` surest grounds."""
-    levels = []
+    known: list[Certainty] = []
     for c in grounds:
-        own = [certainty_of(o) for o in evidence.by_id(memory.told[c]) if isinstance(o, Sound)]
-        levels.append(max((level for level in own if level is not None), key=RANK.__getitem__, default=None))
-    known = sorted((level for level in levels if level is not None), key=RANK.__getitem__, reverse=True)
-    return min(most, known[needed - 1], key=RANK.__getitem__) if len(known) >= needed else None
+        own = [level for o in evidence.by_id(memory.told[c]) if isinstance(o, Sound) and (level := certainty_of(o))]
+        if own:
+            known.append(max(own, key=lambda level: RANK[level]))
+    known.sort(key=lambda level: -RANK[level])
+    return lower(most, known[needed - 1]) if len(known) >= needed else None
 
 
 def _conditions(evidence: Evidence, memory: Memory) -> set[str]:
