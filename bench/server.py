@@ -7,7 +7,7 @@
     python -m bench.server health     # /healthz while the scene engine hears a long clip
     python -m bench.server clips --peer-python PATH   # clips/s / faster-whisper-server, see bench/server_clips.py
     python -m bench.server talk       # a long clip not streamed, through both Python clients, against 300 s
-    python -m bench.server            # all of these but the talk
+    python -m bench.server            # all of these but the clips and the talk
 
 Servers run as processes of their own; the load comes from this one. Runs alternate, ratios are taken pair by pair.
 """
@@ -271,7 +271,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
 def main() -> None:
     """Runs what was asked for, prints it and keeps it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=[*MEASURES], nargs="?", help="all but the talk if left out")
+    parser.add_argument("what", choices=[*MEASURES], nargs="?", help="all but clips and talk if left out")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
@@ -288,7 +288,7 @@ def main() -> None:
     if a.quick:
         a.count, a.rounds, a.seconds = max(20, a.count // 5), 2, a.seconds / 5
     print(json.dumps({"machine": machine()}, indent=1), flush=True)
-    for name in [a.what] if a.what else [name for name in MEASURES if name != "talk"]:
+    for name in [a.what] if a.what else [name for name in MEASURES if name not in ("clips", "talk")]:
         result = MEASURES[name](a)
         print(json.dumps({name: result}, indent=1), flush=True)
         if "left out" not in result:

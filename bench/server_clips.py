@@ -2,8 +2,8 @@
 
 The peer is faster-whisper-server 0.0.3 of PyPI, in an environment of its own:
 
-    python3 -m venv /tmp/peer && /tmp/peer/bin/pip install faster-whisper-server==0.0.3
-    python -m bench.server clips --peer-python /tmp/peer/bin/python
+    python3 -m venv peer && peer/bin/pip install faster-whisper-server==0.0.3
+    python -m bench.server clips --peer-python peer/bin/python
 
 Both get the corpus's speech clips of 5 to 30 s over 1 and over 4 connections, two threads, int8, one beam (ours takes
 five where one narrowly missed; the peer decodes again at a higher temperature, its own default). The peer only
@@ -63,7 +63,7 @@ async def rate(ask: Any, root: str, paths: list[Path], connections: int) -> tupl
 def clips(a: argparse.Namespace) -> dict[str, Any]:
     """Clips/s of both, in alternating passes over the same clips after one pass to warm up."""
     if a.peer_python is None:
-        return {"left out": "needs --peer-python or EARWITNESS_PEER_PYTHON (see the head of bench/server_clips.py for how to make it)"}
+        return {"left out": "needs --peer-python or EARWITNESS_PEER_PYTHON; the head of this module says how it is made"}
     rows = [r for r in labels() if r["kind"] == "speech" and 5 <= float(str(r["duration_s"])) <= 30]
     paths = [shared() / "corpus" / "audio" / str(r["file"]) for r in rows][: 6 if a.quick else None]
     rounds = min(a.rounds, 3)
