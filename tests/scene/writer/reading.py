@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.write import Teller, Told, text
@@ -12,9 +14,10 @@ QUOTED = re.compile(r"“[^”]*”")
 PERCENT = re.compile(r"%|\bper ?cent\b|\bnan\b|\binf\b|\bNone\b|[{}]|\b0 seconds\b|\b1 (?:minutes|seconds)\b")
 
 
-def tell(seconds: float, parts: tuple[Part, ...], digest: str = "digest") -> tuple[tuple[Told, ...], str]:
-    """All sentences of a clip, closing included, and the summary."""
-    teller = Teller(facts(seconds), digest)
+def tell(seconds: float, parts: tuple[Part, ...], digest: str = "digest", **file: Any) -> tuple[tuple[Told, ...], str]:
+    """All sentences of a clip, closing included, and the summary. `file`: facts of the file that differ from a plain
+    mono one."""
+    teller = Teller(replace(facts(seconds), **file), digest)
     told = tuple(t for part in parts for t in teller.tell(part))
     closing, summary = teller.close()
     return told + closing, summary

@@ -3,7 +3,7 @@
 A case: `seconds`, `hear` (observations; `kind` and the fields of its class, defaults below), `say` and `never`
 (regular expressions over the text without quotations), `quote` (must stand between quotation marks), `most` and
 `least` sentences. `repeat = { count, every, length }` makes a row of sound events with their pattern. `parts` ends
-parts at these seconds. `unheard`: listeners that did not run.
+parts at these seconds. `unheard`: listeners that did not run. `facts`: of the file, beside its length.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def build(case: dict[str, Any]) -> tuple[Part, ...]:
 
 @pytest.mark.parametrize("case", load())
 def test_case(case: dict[str, Any]) -> None:
-    told, summary = tell(case["seconds"], build(case))
+    told, summary = tell(case["seconds"], build(case), **case.get("facts", {}))
     whole, bare = text(told), words(told)
     quoted = " ".join(QUOTED.findall(whole))
     for pattern in case.get("say", ()):

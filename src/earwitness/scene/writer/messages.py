@@ -252,7 +252,7 @@ class Setting(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording(Message):
     """One property of the recording. source: how the file is coded, where that goes with it: a key of
-    `recording.toml`."""
+    `recording.toml`; bits: of each sample."""
 
     what: (
         QualityKind
@@ -265,12 +265,14 @@ class Recording(Message):
             "hiss_loud",
             "abrupt_both",
             "surround",
+            "high_rate",
         ]
     )
     amount: float | None = None
     side: Side | None = None
     other: Side | None = None
     source: str = ""
+    bits: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ CODECS = ("gsm", "amrnb", "amr_nb", "amr_wb", "amrwb", "pcm_mulaw", "pcm_alaw", 
 """Codecs of telephones: told beside the narrow sound that they explain."""
 
 LOW_RATE_HZ = 8_000
+HIGH_RATE_HZ = 88_200
 MOST_CHANNELS = 2
 
 
@@ -87,11 +88,20 @@ def _source(what: str, facts: SourceFacts) -> str:
     return codec or ("low_rate" if facts.sample_rate <= LOW_RATE_HZ else "")
 
 
-def _surround(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
+def _unusual(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
+    """More channels or a higher rate than recordings usually have."""
     levels = [v for v in part.observations if isinstance(v, Level)]
-    if facts.channels <= MOST_CHANNELS or not levels or not memory.first("surround"):
-        return []
-    return [Recording(because=(levels[0].id,), salience=0.5, what="surround", amount=float(facts.channels))]
+    told: list[Message] = []
+    if facts.channels > MOST_CHANNELS and levels and memory.first("surround"):
+        told.append(Recording(because=(levels[0].id,), salience=0.5, what="surround", amount=float(facts.channels)))
+    if facts.sample_rate >= HIGH_RATE_HZ and levels and memory.first("high_rate"):
+        told.append(
+            Recording(
+                because=(levels[0].id,), salience=0.45, what="high_rate", amount=float(facts.sample_rate),
+                bits=facts.bit_depth,
+            )
+        )  # fmt: skip
+    return told
 
 
 def recording(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
@@ -113,7 +123,7 @@ def recording(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
                 source=_source(q.what, facts),
             )
         )  # fmt: skip
-    return _edges(told) + _levels(part, memory) + _surround(part, memory, facts)
+    return _edges(told) + _levels(part, memory) + _unusual(part, memory, facts)
 
 
 def _buried(part: Part) -> bool:

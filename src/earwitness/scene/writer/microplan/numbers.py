@@ -8,7 +8,8 @@ MINUTES_S = 90.0
 """Clips from this length on have their times told as minutes and seconds."""
 
 START_S = 0.35
-"""What begins before this begins "at the start"."""
+LONG_START_S = 2.5
+"""What begins before this begins "at the start"; the second of clips told in minutes."""
 
 
 def plain(x: float) -> str:
@@ -49,16 +50,21 @@ def moment(seconds: float, exact: bool, clip_s: float) -> str:
     return f"{plain(value)} second" if value == 1 else f"{plain(value)} seconds"
 
 
+def _begins(seconds: float, clip_s: float) -> bool:
+    """Whether a time is the beginning, as people would say it: of a long clip the first seconds are."""
+    return seconds < (LONG_START_S if clip_s >= MINUTES_S else START_S)
+
+
 def at(seconds: float, exact: bool, clip_s: float) -> str:
     """ "at about 5 seconds", "at the very start"."""
-    if seconds < START_S:
+    if _begins(seconds, clip_s):
         return "at the very start"
     return f"at about {moment(seconds, exact, clip_s)}"
 
 
 def since(seconds: float, exact: bool, clip_s: float) -> str:
     """ "from about 5 seconds", "from the start"."""
-    if seconds < START_S:
+    if _begins(seconds, clip_s):
         return "from the start"
     return f"from about {moment(seconds, exact, clip_s)}"
 

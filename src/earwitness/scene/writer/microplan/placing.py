@@ -31,11 +31,9 @@ def recording(m: Recording, w: Wording) -> list[Clause]:
     if key == "one_side":
         key = "one_side_then" if m.other else "one_side_only" if (m.amount or 0.0) >= ONLY_DB else "one_side_mostly"
     amount = numbers.hertz(m.amount) if m.amount is not None and m.amount > 0 else "a few kHz"
-    text = (
-        lexicon()
-        .recording[key][m.certainty]
-        .format(amount=amount, side=m.side or "one side", other=m.other or "", count=number(int(m.amount or 0)))
-    )
+    facts = {"amount": amount, "side": m.side or "one side", "other": m.other or ""}
+    facts |= {"count": number(int(m.amount or 0)), "bits": f" with {m.bits} bits" if m.bits else ""}
+    text = lexicon().recording[key][m.certainty].format(**facts)
     text += f", {lexicon().sources[m.source]}" if m.source else ""
     return [w.clause("recording.first", m, {"subject": Noun("recording", definite=True), "fact": text}, "recording")]
 
