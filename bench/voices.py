@@ -5,7 +5,9 @@
     python -m bench.voices joined    # the corpus's single voices joined in pairs: one or two speakers
     python -m bench.voices hard      # words kept and invented: noise, telephone, clipping, echo, backwards, two at once
     python -m bench.voices kept      # share of the corpus's speech clips with words or a voice told
-    python -m bench.voices songs FOLDER  # NAME.ogg beside NAME.txt: sung words quoted, marked as sung, right
+    python -m bench.voices songs FOLDER  # songs with their words beside them (bench/singing.py): quoted, sung, right
+    python -m bench.voices crossed   # two voices at once, one after the other without a pause, and single ones
+    python -m bench.voices emotion NAME=FOLDER  # expression on sets whose emotions are known: said, right
     python -m bench.voices acts      # what is done with words, clip by clip, to be read by people
     python -m bench.voices time      # seconds of words, voices and expression for each second of audio
 
@@ -15,100 +17,23 @@ Errors are edit distances over the reference's length, all clips of a language t
 from __future__ import annotations
 
 import argparse
-import asyncio
 import itertools
-import re
-import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.company import crossed
 from bench.degraded import DAMAGES, together
-from bench.long import labels, shared
+from bench.ears import AUDIO, DENSE, LONGEST_S, Heard, clips, count, edits, load, shared_words, tokens
+from bench.expression import emotion
 from bench.machine import save
-from earwitness.clip import RATE, Clip
-from earwitness.errors import EarwitnessError
-from earwitness.intake import Intake
+from bench.singing import songs
+from earwitness.clip import RATE
 from earwitness.intake.samples import from_samples
-from earwitness.scene.evidence.observation import Act, Observation, Utterance, Voice
-from earwitness.scene.hear import Hearing, load_ears
-from earwitness.scene.listeners.listener import Context
-from earwitness.source import PathSource
-from earwitness.weights.store import Store
-
-DENSE = ("zh", "ja", "ko", "th")
-DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-NEEDED = ("level", "sound", "speech", "voice", "act", "emotion")
-LONGEST_S = 30.0
-
-
-class Heard:
-    """The listeners that words and voices need, in order, and what they say of a clip of up to 30 s."""
-
-    def __init__(self) -> None:
-        ears = load_ears(Store(), Hearing())
-        self._ears = [(ear.name, listener) for ear, listener in ears.listeners if ear.name in NEEDED]
-        self.seconds: dict[str, float] = defaultdict(float)
-
-    def __call__(self, clip: Clip) -> list[Observation]:
-        context = Context()
-        for name, listener in self._ears:
-            start = time.perf_counter()
-            context.so_far.extend(listener.listen(clip, (0.0, clip.seconds), context).observations)
-            self.seconds[name] += time.perf_counter() - start
-        return context.so_far
-
-
-def load(path: Path) -> Clip | None:
-    """A file as a clip; None if it cannot be decoded."""
-
-    async def opened() -> Clip:
-        intake = Intake()
-        try:
-            async with intake.open_clip(PathSource(path)) as clip:
-                return from_samples(np.array(clip.pcm), RATE)
-        finally:
-            await intake.close()
-
-    try:
-        return asyncio.run(opened())
-    except EarwitnessError:
-        return None
-
-
-def clips(kinds: str = "") -> Iterator[tuple[dict[str, Any], Clip]]:
-    """Rows of the corpus with their clips: those of up to 30 s that decode."""
-    rows: list[dict[str, Any]] = [dict(row) for row in labels()]
-    for row in rows:
-        if re.search(kinds, f"{row['kind']}/{row['file']}") and 0 < row["duration_s"] <= LONGEST_S:
-            clip = load(shared() / "corpus" / "audio" / row["file"])
-            if clip is not None:
-                yield row, clip
-
-
-def tokens(text: str, language: str) -> list[str]:
-    """Words, or characters (Chinese in one script), without case and punctuation; single English digits spelt."""
-    text = re.sub(r"[^\w\s']", " ", text.lower().replace("-", " "))
-    if language == "en":
-        text = re.sub(r"\b\d\b", lambda m: DIGITS[int(m.group())], text)
-    if language not in DENSE:
-        return text.split()
-    from opencc import OpenCC
-
-    return list(re.sub(r"\s", "", OpenCC("t2s").convert(text)))
-
-
-def edits(a: list[str], b: list[str]) -> int:
-    """Insertions, deletions and substitutions from `a` to `b`."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        row, last = [i], row
-        for j, y in enumerate(b, 1):
-            row.append(min(last[j] + 1, row[-1] + 1, last[j - 1] + (x != y)))
-    return row[-1]
+from earwitness.scene.evidence.observation import Act, Utterance, Voice
 
 
 def words(_: argparse.Namespace) -> dict[str, Any]:
@@ -143,17 +68,12 @@ def words(_: argparse.Namespace) -> dict[str, Any]:
     return {"errors [wrong, of, rate]": rates, "said [right, wrong, not said]": dict(said)}
 
 
-def count(into: list[int], said: object, truth: object) -> None:
-    """Adds one to right, wrong or not said."""
-    into[2 if said is None else 0 if said == truth else 1] += 1
-
-
 def quotes(a: argparse.Namespace) -> dict[str, Any]:
     """Words on clips where nobody speaks."""
     heard = Heard()
     silent = [(row["file"], clip) for row, clip in clips() if row["facts"].get("speech") is False]
-    for folder in a.folders:
-        for path in sorted(p for p in folder.iterdir() if p.suffix in (".ogg", ".flac", ".wav"))[:: a.every]:
+    for folder in paths(a):
+        for path in sorted(p for p in folder.iterdir() if p.suffix in AUDIO)[:: a.every]:
             clip = load(path)
             if clip is not None and clip.seconds <= LONGEST_S:
                 silent.append((path.name, clip))
@@ -173,12 +93,6 @@ def joined(_a: argparse.Namespace) -> dict[str, Any]:
         right[1] += 1
     alone = [len({o.speaker for o in heard(c) if isinstance(o, Voice)}) == 1 for _, c in rows]
     return {"two told as two [right, of]": right, "one told as one [right, of]": [sum(alone), len(alone)]}
-
-
-def shared_words(said: list[str], truth: list[str]) -> int:
-    """Words of `said` that are in `truth`, each as often as it is there."""
-    left = Counter(truth)
-    return sum((Counter(said) & left).values())
 
 
 def hard(_: argparse.Namespace) -> dict[str, Any]:
@@ -240,25 +154,6 @@ def kept(_: argparse.Namespace) -> dict[str, Any]:
             "kept share": round((quoted + voiced) / max(total, 1), 3)}  # fmt: skip
 
 
-def songs(a: argparse.Namespace) -> dict[str, Any]:
-    """Songs whose words lie beside them in a text file: quoted, marked as sung, share of the quoted words right."""
-    heard = Heard()
-    count = sung = said_all = right = 0
-    for folder in a.folders:
-        for path in sorted(p for p in folder.iterdir() if p.suffix in (".ogg", ".flac", ".wav", ".mp3")):
-            clip = load(path) if path.with_suffix(".txt").is_file() else None
-            if clip is None:
-                continue
-            count += 1
-            quoted = [u for u in heard(clip) if isinstance(u, Utterance) and u.text]
-            sung += bool(quoted) and all(u.sung for u in quoted)
-            words_said = tokens(" ".join(u.text for u in quoted), "en")
-            said_all += len(words_said)
-            right += shared_words(words_said, tokens(path.with_suffix(".txt").read_text("utf-8"), "en"))
-    return {"clips": count, "all quotations marked as sung": sung, "words quoted": said_all,
-            "quoted words right": round(right / max(said_all, 1), 3)}  # fmt: skip
-
-
 def acts(_: argparse.Namespace) -> dict[str, Any]:
     """The acts of every speech clip with the words that they rest on."""
     heard = Heard()
@@ -282,18 +177,32 @@ def timed(_: argparse.Namespace) -> dict[str, Any]:
     return {name: round(seconds / total, 3) for name, seconds in heard.seconds.items()}
 
 
-MEASURES = {
-    "words": words, "quotes": quotes, "joined": joined, "hard": hard, "kept": kept, "songs": songs, "acts": acts,
+MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
+    "words": words,
+    "quotes": quotes,
+    "joined": joined,
+    "hard": hard,
+    "kept": kept,
+    "songs": lambda a: songs(paths(a), a.pieces),
+    "crossed": lambda a: crossed(paths(a), a.every),
+    "emotion": lambda a: emotion(a.folders, a.every),
+    "acts": acts,
     "time": timed,
-}  # fmt: skip
+}
+
+
+def paths(a: argparse.Namespace) -> list[Path]:
+    """The folders given."""
+    return [Path(f) for f in a.folders]
 
 
 def main() -> None:
     """Runs one measurement, prints and keeps it."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("what", choices=list(MEASURES))
-    ap.add_argument("folders", nargs="*", type=Path)
+    ap.add_argument("folders", nargs="*")
     ap.add_argument("--every", type=int, default=8, help="of the files of each folder, every n-th")
+    ap.add_argument("--pieces", type=int, default=3, help="of each song, at most")
     a = ap.parse_args()
     result = MEASURES[a.what](a)
     print(save(f"voices-{a.what}", result))

@@ -80,10 +80,12 @@ def _sound(store: Store, hearing: Hearing) -> Listener:
 
 def _speech(store: Store, hearing: Hearing) -> Listener:
     from earwitness.scene.listeners.speech import SpeechListener
+    from earwitness.scene.listeners.voice_turns import Turns
 
     model = _speech_folder(store, hearing.speech_model)
     words = store.path("profanity") if store.present("profanity") else None
-    return SpeechListener(model, hearing.threads, hearing.compute_type, hearing.chinese, profanity=words)
+    turns = Turns.load(store.path("resemblyzer"))
+    return SpeechListener(model, hearing.threads, hearing.compute_type, hearing.chinese, profanity=words, turns=turns)
 
 
 def _speech_folder(store: Store, chosen: Path | None) -> Path:

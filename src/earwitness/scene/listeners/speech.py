@@ -27,6 +27,7 @@ from earwitness.scene.listeners.speech_flags import flags, word_lists
 from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
 from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
 from earwitness.scene.listeners.speech_text import Script, in_script, placed, sentences, sure
+from earwitness.scene.listeners.voice_turns import Turns
 
 EDGE_S = 0.25
 """Heard before and after the activity: soft first and last sounds."""
@@ -43,6 +44,15 @@ UNTOLD = 0.5
 """Highest probability of a language that the words themselves do not show."""
 UNKNOWN = "und"
 """ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Room:
+    """What is heard in one part: samples of `activity.span`, where somebody speaks, and the tagger's patches."""
+
+    samples: Floats
+    activity: Activity
+    patches: Patches | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ class SpeechListener:
     """Whisper from a CTranslate2 folder behind Silero's activity detector. Reports Utterances in order of time.
 
     chinese: the script that Chinese is written in. english: whether a rough English of other languages is tried.
-    profanity: folder of the word lists; without it strong language is not flagged.
+    profanity: folder of the word lists; without it strong language is not flagged. turns: parts sentences at changes of
+    speaker; without it a sentence is one speaker's.
     Leaves `Activity` in `shared["activity"]`.
     """
 
@@ -79,12 +90,14 @@ class SpeechListener:
         chinese: Script = "simplified",
         english: bool = True,
         profanity: Path | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._detector = Detector()
         self._model = Recogniser(whisper, threads, compute_type)
         self._lists = word_lists(profanity)
         self._chinese = chinese
         self._english = english
+        self._turns = turns
         table = limits(self.name)
         self._gates: dict[str, float] = table["gates"]
         self._english_gates: dict[str, float] = table["english"]
@@ -96,26 +109,25 @@ class SpeechListener:
         context.shared["activity"] = activity
         found = context.shared.get("patches")
         patches = found if isinstance(found, Patches) else None
+        room = Room(samples, activity, patches)
         heard: list[Utterance] = []
         for stretches in groups(activity.stretches, LONGEST_S - 2 * EDGE_S, GROUP_GAP_S):
             if human(patches, (stretches[0][0], stretches[-1][1])):
-                heard.extend(self._group(samples, activity, stretches, patches))
+                heard.extend(self._group(room, stretches))
         return Report((*heard, *flags(heard, self._lists, self.name)), (Coverage(self.name, span, "ran"),))
 
-    def _group(
-        self, samples: Floats, activity: Activity, stretches: tuple[Span, ...], patches: Patches | None
-    ) -> Iterator[Utterance]:
-        for passage in self._passages(samples, activity, stretches):
-            said = list(self._utterances(passage, patches))
+    def _group(self, room: Room, stretches: tuple[Span, ...]) -> Iterator[Utterance]:
+        for passage in self._passages(room, stretches):
+            said = list(self._utterances(passage, room))
             yield from said
             worded = len(passage.stretches) > 1 and any(u.words for u in said)
             for missed in silent(passage.stretches, said) if worded else ():
-                again = self._passage(samples, activity, (missed,))
-                yield from self._utterances(again, patches)
+                again = self._passage(room, (missed,))
+                yield from self._utterances(again, room)
 
-    def _passages(self, samples: Floats, activity: Activity, stretches: tuple[Span, ...]) -> list[Passage]:
+    def _passages(self, room: Room, stretches: tuple[Span, ...]) -> list[Passage]:
         """The whole group, or a passage for each run of stretches of one language."""
-        whole = self._passage(samples, activity, stretches)
+        whole = self._passage(room, stretches)
         parts = groups(stretches, LONGEST_S, APART_S)
         if len(parts) < 2:
             return [whole]
@@ -125,18 +137,18 @@ class SpeechListener:
             return [whole]
         told: list[tuple[tuple[Span, ...], str]] = []
         for part, sliced in zip(parts, known, strict=True):
-            language = sliced or self._heard_alone(samples, activity, part) or (told[-1][1] if told else whole.language)
+            language = sliced or self._heard_alone(room, part) or (told[-1][1] if told else whole.language)
             if told and told[-1][1] == language:
                 told[-1] = (told[-1][0] + part, language)
             else:
                 told.append((part, language))
         if len(told) == 1:
             return [replace(whole, language=told[0][1])]
-        return [self._passage(samples, activity, part) for part, _ in told]
+        return [self._passage(room, part) for part, _ in told]
 
-    def _heard_alone(self, samples: Floats, activity: Activity, part: tuple[Span, ...]) -> str | None:
+    def _heard_alone(self, room: Room, part: tuple[Span, ...]) -> str | None:
         """The language of a part encoded by itself, where it is clear: a slice of a mixture often is not."""
-        passage = self._passage(samples, activity, part)
+        passage = self._passage(room, part)
         return passage.language if passage.probability >= self._gates["language"] else None
 
     def _language_of(self, whole: Passage, part: tuple[Span, ...]) -> str | None:
@@ -147,16 +159,17 @@ class SpeechListener:
         language, probability = self._model.language(whole.encoded, start, end)
         return language if round(probability, 3) >= self._gates["named"] else None
 
-    def _passage(self, samples: Floats, activity: Activity, stretches: tuple[Span, ...]) -> Passage:
-        offset = activity.span[0]
+    def _passage(self, room: Room, stretches: tuple[Span, ...]) -> Passage:
+        offset = room.activity.span[0]
         start = max(stretches[0][0] - EDGE_S, offset)
-        end = min(stretches[-1][1] + EDGE_S, activity.span[1])
-        piece = samples[round((start - offset) * RATE) : round((end - offset) * RATE)]
+        end = min(stretches[-1][1] + EDGE_S, room.activity.span[1])
+        piece = room.samples[round((start - offset) * RATE) : round((end - offset) * RATE)]
         encoded = self._model.encode(np.ascontiguousarray(piece))
         language, probability = self._model.language(encoded)
         return Passage(stretches, start, encoded, language, round(probability, 3))
 
-    def _utterances(self, passage: Passage, patches: Patches | None) -> Iterator[Utterance]:
+    def _utterances(self, passage: Passage, room: Room) -> Iterator[Utterance]:
+        patches = room.patches
         witness = spoken(patches, passage.span)
         decoded = self._decoded(passage, witness >= self._gates["witness"])
         if decoded is None:
@@ -164,7 +177,7 @@ class SpeechListener:
             return
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
-        groups_of_words = [g for g in sentences(words) if any(c.isalnum() for w in g for c in w.text)]
+        groups_of_words = [g for g in self._turns_of(words, room) if any(c.isalnum() for w in g for c in w.text)]
         if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
             yield from self._unclear(passage, patches, witness)
             return
@@ -174,6 +187,14 @@ class SpeechListener:
             again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
         for group, rendering in zip(groups_of_words, english, strict=True):
             yield self._utterance(passage, group, rendering, patches, again)
+
+    def _turns_of(self, words: Sequence[Word], room: Room) -> Iterator[list[Word]]:
+        """What is said in one go, by one speaker."""
+        for said in sentences(words):
+            if self._turns is None:
+                yield said
+            else:
+                yield from self._turns.parted(said, room.samples, room.activity.span[0])
 
     def _in_doubt(self, words: Sequence[Word]) -> bool:
         return mean(w.probability for w in words) < self._gates["doubted"]

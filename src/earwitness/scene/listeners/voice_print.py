@@ -6,6 +6,7 @@ both. Three LSTM layers of 256 over 40 mel power bands, a linear layer, ReLU. (W
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from earwitness.scene.listeners.speech_parts import part
 WINDOW, HOP, BANDS = 400, 160, 40
 FRAMES = 160
 """Frames of one window: 1.6 s."""
+WINDOW_S = FRAMES * HOP / RATE
 MOST = 6
 """Windows of one turn: more do not tell more, and each costs about 30 ms."""
 SIZE = 256
@@ -43,14 +45,27 @@ class VoicePrinter:
 
     def prints(self, samples: Floats) -> Floats:
         """One print for each window of speech, float32[windows, 256]; a piece under 1.6 s is padded to one."""
+        bands = self._levelled(samples)
+        return self._at(bands, print_windows(len(bands)))
+
+    def every(self, samples: Floats, hop_s: float) -> Floats:
+        """One print for each whole window of speech, a window each `hop_s` seconds, float32[windows, 256]."""
+        bands = self._levelled(samples)
+        hop = round(hop_s * RATE / HOP)
+        return self._at(bands, list(range(0, max(len(bands) - FRAMES, 0) + 1, hop)))
+
+    def _levelled(self, samples: Floats) -> Floats:
+        """Bands of speech raised to the level of the training, at least one window of them; none of silence."""
         rms = float(np.sqrt(np.mean(np.square(samples)))) if len(samples) else 0.0
         if rms <= 0:
+            return np.zeros((0, BANDS), np.float32)
+        bands = self._bands(samples * np.float32(max(1.0, 10 ** (LEVEL_DBFS / 20) / rms)))
+        return np.pad(bands, ((0, max(FRAMES - len(bands), 0)), (0, 0)))
+
+    def _at(self, bands: Floats, starts: Sequence[int]) -> Floats:
+        if not len(bands):
             return np.zeros((0, SIZE), np.float32)
-        gain = max(1.0, 10 ** (LEVEL_DBFS / 20) / rms)
-        bands = self._bands(samples * np.float32(gain))
-        if len(bands) < FRAMES:
-            bands = np.pad(bands, ((0, FRAMES - len(bands)), (0, 0)))
-        windows = np.stack([bands[s : s + FRAMES] for s in print_windows(len(bands))])
+        windows = np.stack([bands[s : s + FRAMES] for s in starts])
         return np.asarray(self._session.run(None, {"mel": windows})[0], np.float32)
 
     def _bands(self, samples: Floats) -> Floats:
