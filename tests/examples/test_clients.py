@@ -7,31 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from earwitness.caption import Event, Heard, Note, Options
-from earwitness.clip import Clip
 from kit.calls import audio, chat
 from kit.clients import Files, Served, data_url, files, served, tone
-from kit.echo import Echo
+from kit.echo import Speaks
 from kit.node import openai
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EXTRA = ('Quotes “here” and "there", a tab\tand a \\ backslash, ä é 中 \N{MUSICAL NOTE}.',)
-
-
-class Speaks(Echo):
-    """An engine in whose clips somebody speaks."""
-
-    transcribes = True
-
-    async def listen(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
-        yield Heard((Note("utterance:en@0.20", "utterance", 0.2, 0.9, "en", 0.9, "sure", {"text": "Good morning."}),))
-        async for event in super().listen(clip, options):
-            yield event
 
 
 @pytest.fixture(scope="module")

@@ -101,3 +101,14 @@ class Echo:
             await asyncio.sleep(self.hang_s)
         if number == self.fail_at:
             raise self.fail_with
+
+
+class Speaks(Echo):
+    """An engine in whose clips somebody says good morning."""
+
+    transcribes = True
+
+    async def listen(self, clip: Clip, options: Options) -> AsyncGenerator[Event, None]:
+        yield Heard((Note("utterance:en@0.20", "utterance", 0.2, 0.9, "en", 0.9, "sure", {"text": "Good morning."}),))
+        async for event in super().listen(clip, options):
+            yield event
