@@ -1,9 +1,13 @@
 """Bulk against a loop over the command, its listeners alone and Ray; resume of a large run; memory over many clips.
 
+The page of a report, and other ways to split the work among processes and threads.
+
     python -m bench.bulk speed  [--clips 200] [--loop 10]   # clips of 5 to 10 s; the loop is timed on a part of them
     python -m bench.bulk ray    [--clips 200]               # two actors against two workers, once models are loaded
     python -m bench.bulk resume [--rows 10000]              # a second run of a finished one, JSONL and Parquet
     python -m bench.bulk memory [--clips 2000]              # resident memory of all processes, early and late
+    python -m bench.bulk splits [--clips 24]                # workers, clips at once and threads of each
+    python -m bench.bulk report [--clips 24] [--rows 20000] # size of the page, and what a browser needs for it
 
 The clips are cut from the corpus's recordings in a seeded order, every one with bytes of its own. The loop runs the
 command once a clip, as a shell would; its time a clip is the median. The sum of the listeners is what two processes of
@@ -18,6 +22,7 @@ import json
 import multiprocessing
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,7 +41,7 @@ from bench.machine import machine, save
 from earwitness import assemble
 from earwitness.bulk import manifest
 from earwitness.bulk.run import Run
-from earwitness.bulk.sinks import rows, sink
+from earwitness.bulk.sinks import Nowhere, rows, sink
 from earwitness.bulk.work import Crew
 from earwitness.caption import Options, fold
 from earwitness.clip import RATE
@@ -225,6 +230,68 @@ def memory(a: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+SPLITS = ((2, 1, 1), (3, 1, 1), (4, 1, 1), (1, 1, 2), (2, 1, 2), (1, 2, 1), (2, 2, 1))
+"""(processes, clips that each hears at once, threads of its models); the first is what bulk does on two cores."""
+
+
+def splits(a: argparse.Namespace) -> dict[str, Any]:
+    """Seconds a clip of each split, once the first fifth is heard and so all models are loaded."""
+    result: dict[str, Any] = {"clips": a.clips}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "in"
+        folder.mkdir()
+        asyncio.run(cut(folder, a.clips, 5.0, 10.0))
+        items = manifest.read(str(folder))
+        for workers, at_once, threads in SPLITS:
+            at: list[float] = []
+            crew = Crew(workers, at_once, flags={"scene": {"threads": threads}})
+            Run(crew, Nowhere(), partial(_note, at)).run(items)
+            first = max(len(at) // 5, workers)
+            result[f"{workers} x {at_once} x {threads}"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
+    return result
+
+
+def report(a: argparse.Namespace) -> dict[str, Any]:
+    """MB of the page over so many rows of real captions, seconds to make and to open it, and to search in it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, out = Path(scratch) / "in", Path(scratch) / "out.jsonl"
+        folder.mkdir()
+        asyncio.run(cut(folder, a.clips, 5.0, 10.0))
+        subprocess.run([COMMAND, "bulk", str(folder), str(out), "-q"], check=True)
+        real = list(rows(out))
+        many = Path(scratch) / "many.jsonl"
+        with many.open("w", encoding="utf-8") as file:
+            for number in range(a.rows):
+                file.write(json.dumps({**real[number % len(real)], "id": f"{number:07d}.wav"}) + "\n")
+        path = Path(scratch) / "page.html"
+        began = time.perf_counter()
+        with path.open("wb") as file:
+            subprocess.run([COMMAND, "bulk", "report", str(many)], check=True, stdout=file)
+        made = time.perf_counter() - began
+        found = {"rows": a.rows, "page_mb": round(path.stat().st_size / 1e6, 2), "made_s": round(made, 2)}
+        return found | opened(path)
+
+
+def opened(path: Path) -> dict[str, float]:
+    """Seconds until Chromium shows a page and until a search in it is shown, and MB of its script's heap."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page()
+        began = time.perf_counter()
+        page.goto(path.as_uri())
+        page.evaluate("document.getElementById('rows').children.length")
+        shown = time.perf_counter() - began
+        began = time.perf_counter()
+        page.fill("#search", "speaks")
+        page.evaluate("document.getElementById('rows').children.length")
+        searched = time.perf_counter() - began
+        heap = float(page.evaluate("performance.memory.usedJSHeapSize")) / 1e6
+        browser.close()
+    return {"open_s": round(shown, 2), "search_s": round(searched, 2), "heap_mb": round(heap, 1)}
+
+
 def resident(pid: int) -> float:
     """MB of a process and its descendants; pages that several share are counted once (proportional set size)."""
     total, waiting = 0, [pid]
@@ -242,14 +309,16 @@ def resident(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "resume", "memory", "ray"])
+    parser.add_argument("what", choices=["speed", "resume", "memory", "ray", "splits", "report"])
     parser.add_argument("--clips", type=int)
     parser.add_argument("--loop", type=int, default=10)
-    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--rows", type=int)
     a = parser.parse_args()
-    a.clips = a.clips or {"speed": 200, "ray": 200, "memory": 2000}.get(a.what, 0)
+    a.clips = a.clips or {"speed": 200, "ray": 200, "memory": 2000}.get(a.what, 24)
+    a.rows = a.rows or {"report": 20_000}.get(a.what, 10_000)
     print(json.dumps(machine(), indent=1))
-    result = {"speed": speed, "resume": resume, "memory": memory, "ray": ray}[a.what](a)
+    kinds = {"speed": speed, "resume": resume, "memory": memory, "ray": ray, "splits": splits, "report": report}
+    result = kinds[a.what](a)
     print(json.dumps(result, indent=1))
     save(f"bulk_{a.what}", result)
 

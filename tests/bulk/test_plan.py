@@ -65,6 +65,14 @@ def test_a_file_that_failed_and_appears_later_is_done_again(clip: Write) -> None
     assert not settled(item, Done(None, None, "not_found"), Rules())
 
 
+def test_what_is_no_file_has_no_hash(tmp_path: Path) -> None:
+    """A pipe above all: whoever opens one waits for somebody who writes."""
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    for name in ("pipe.wav", "loop.wav", "gone.wav", "."):
+        assert sha256(Item("a", "a", tmp_path / name)) is None
+
+
 def test_rows_are_read_with_care() -> None:
     assert done({"sha256": "x", "stamp": [1, 2], "error": {"code": "failed"}}) == Done("x", (1, 2), "failed")
     assert done({"error": None}) == Done(None, None, None)

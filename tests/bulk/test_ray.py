@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bulk.test_run import crew as local_crew
+from bulk.test_run import go as locally
 from earwitness.bulk import manifest
 from earwitness.bulk import run as local
 from earwitness.bulk.sinks import Row, rows, sink
 from earwitness.bulk.work import Crew
+from earwitness.cli.following import interruptible
 from earwitness.errors import NotReady
-from kit import bulk_echo
+from kit import bulk_echo, upstream_process
 
 pytestmark = [
     pytest.mark.ray,
@@ -25,26 +33,28 @@ pytestmark = [
 ]
 Write = Callable[..., Path]
 SOAK = os.environ.get("SOAK") == "1"
+NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A head and a second node, a processor each."""
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head with one processor; a test that needs another machine adds it."""
     import ray
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    given = {"num_cpus": 1, "object_store_memory": 100 << 20}
     quick = {f"health_check_{name}_ms": 1000 for name in ("initial_delay", "period", "timeout")}
     quick |= {"health_check_failure_threshold": 5}
-    made = Cluster(initialize_head=True, head_node_args=given | {"include_dashboard": False, "_system_config": quick})
-    made.second = made.add_node(**given)
-    try:
-        yield made
-    finally:
-        ray.shutdown()
-        made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        made = Cluster(
+            initialize_head=True, head_node_args=NODE | {"include_dashboard": False, "_system_config": quick}
+        )
+        try:
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
 
 
 def crew(tmp_path: Path, **flags: Any) -> Crew:
@@ -70,11 +80,13 @@ def by_id(out: Path) -> dict[str, Row]:
     return {r["id"]: r for r in found}
 
 
+@pytest.mark.slow
 def test_a_node_killed_midway_costs_no_row_and_changes_none(clip: Write, tmp_path: Path, cluster: Any) -> None:
-    """With SOAK=1 there is also a clip that kills whoever hears it: its neighbours must not suffer."""
+    """With SOAK=1 many more clips, and one that kills whoever hears it: its neighbours must not suffer."""
     from earwitness.bulk import ray
 
-    for n in range(14):
+    second = cluster.add_node(**NODE)
+    for n in range(140 if SOAK else 14):
         clip(f"{n:02}.wav", seed=n)
     for n in range(4):
         shutil.copy(tmp_path / "in" / "00.wav", tmp_path / "in" / f"copy{n}.wav")
@@ -92,7 +104,7 @@ def test_a_node_killed_midway_costs_no_row_and_changes_none(clip: Write, tmp_pat
     def count(row: Row) -> None:
         told.append(row)
         if len(told) == 5:
-            cluster.remove_node(cluster.second, allow_graceful=False)
+            cluster.remove_node(second, allow_graceful=False)
 
     there = opened(tmp_path / "ray.jsonl")
     run = ray.Run(crew(tmp_path, pause_s=0.05, fatal_s=0.5), there, cluster.address, count)
@@ -100,10 +112,100 @@ def test_a_node_killed_midway_costs_no_row_and_changes_none(clip: Write, tmp_pat
     assert by_id(tmp_path / "ray.jsonl") == by_id(tmp_path / "alone.jsonl")
     assert {r["id"] for r in told if r["error"]} == ({"bad.wav", "99_deadly.wav"} if SOAK else {"bad.wav"})
 
-    again = opened(tmp_path / "ray.jsonl")
-    run = ray.Run(Crew(1, make=bulk_echo.make_nothing), again, cluster.address)
+
+def test_models_that_do_not_load_end_the_run(clip: Write, tmp_path: Path, cluster: Any) -> None:
+    from earwitness.bulk import ray
+
+    there = opened(tmp_path / "out.jsonl")
+    run = ray.Run(Crew(1, make=bulk_echo.make_nothing), there, cluster.address)
     with pytest.raises(NotReady, match="models pull"):
-        go(run, again, [manifest.Item("new", "new", clip("../new.wav", seed=77))])
+        go(run, there, [manifest.Item("new", "new", clip("new.wav", seed=77))])
+    assert not by_id(tmp_path / "out.jsonl")
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_once_finishes_the_clips_in_flight_twice_stops(
+    clip: Write, tmp_path: Path, cluster: Any, presses: int
+) -> None:
+    from earwitness.bulk import ray
+
+    for n in range(20):
+        clip(f"{n}.wav", seed=n)
+    told: list[Row] = []
+
+    def press(row: Row) -> None:
+        told.append(row)
+        if len(told) == 1:
+            for _ in range(presses):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    there = opened(tmp_path / "out.jsonl")
+    run = ray.Run(crew(tmp_path, pause_s=0.05), there, cluster.address, press)
+    with interruptible(run) as pressed:
+        written = go(run, there, manifest.read(str(tmp_path / "in")))
+    assert pressed.is_set()
+    done = by_id(tmp_path / "out.jsonl")
+    assert written == len(told) == len(done)
+    if presses == 1:  # whatever was begun has its row
+        assert sorted(r["sha256"] for r in done.values()) == sorted(bulk_echo.heard(tmp_path))
+        assert 2 <= written < 20
+    else:
+        assert written == 1
+    assert len(locally(tmp_path, local_crew(tmp_path))) == 20
+
+
+@pytest.mark.weights
+def test_the_command_on_a_ray_of_its_own_and_on_a_cluster(clip: Write, tmp_path: Path, cluster: Any) -> None:
+    """In front of an upstream that is named by settings: they go along. Nothing that it started stays behind."""
+    names = {clip(f"{n}.wav", seed=n).name for n in range(12)}
+    with upstream_process.running(4, 0.1) as url:
+        given = {"EARWITNESS_ENGINE": "upstream", "EARWITNESS_UPSTREAM_URLS": url, "MARK": str(tmp_path)}
+        out = tmp_path / "out.jsonl"
+        command = [
+            sys.executable,
+            "-m",
+            "earwitness",
+            "bulk",
+            str(tmp_path / "in"),
+            str(out),
+            "--workers",
+            "1",
+            "--ray",
+        ]
+        process = subprocess.Popen([*command, "local"], stderr=subprocess.PIPE, text=True, env=os.environ | given)
+        while process.poll() is None and not (out.exists() and out.stat().st_size):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=100)
+        assert process.returncode == 130, told
+        assert "once more stops at once" in told
+        assert 1 <= len(by_id(out)) < 12
+        eventually_gone(f"MARK={tmp_path}")
+        done = subprocess.run(
+            [*command, cluster.address], env=os.environ | given, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found = by_id(out)
+        assert set(found) == names
+        assert all(r["error"] is None and r["engine"].startswith("upstream") for r in found.values())
+
+
+def eventually_gone(mark: str) -> None:
+    """Waits until no process has this line in its environment."""
+
+    def there() -> list[str]:
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark.encode() in path.read_bytes().split(b"\0"):
+                    found.append((path.parent / "cmdline").read_text())
+        return found
+
+    for _ in range(600):
+        if not there():
+            return
+        time.sleep(0.1)
+    raise AssertionError(there())
 
 
 def test_no_cluster_there(tmp_path: Path) -> None:

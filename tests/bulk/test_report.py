@@ -17,8 +17,8 @@ def row(name: str, *certainties: str, **more: Any) -> Row:
     notes = [{"id": f"s{n}", "kind": "sound", "label": "door_bell", "certainty": c} for n, c in enumerate(certainties)]
     base = {
         "id": name,
-        "source": f"/clips/{name}",
-        "stamp": [1, 2],
+        "source": name,
+        "path": f"/clips/{name}",
         "seconds": 3.0,
         "caption": "A bell.",
         "error": None,
@@ -45,7 +45,7 @@ def out(tmp_path: Path) -> Path:
     there.append(
         row("bad.wav", caption=None, seconds=None, error={"code": "not_audio", "message": "This is not audio."})
     )
-    there.append(row("far", source="https://example.org/a.mp3", stamp=None))
+    there.append(row("far", source="https://example.org/a.mp3", path=None))
     there.close()
     return tmp_path / "out.jsonl"
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from earwitness.bulk import manifest, plan
+from earwitness.bulk import run as run_module
 from earwitness.bulk.run import Run
 from earwitness.bulk.sinks import Row, rows, sink
 from earwitness.bulk.work import Crew
@@ -29,9 +31,9 @@ def crew(tmp_path: Path, workers: int = 2, **flags: Any) -> Crew:
     return Crew(workers, flags={"folder": str(tmp_path), **flags}, make=bulk_echo.make)
 
 
-def go(tmp_path: Path, crew: Crew, out: str = "out.jsonl", retry: Iterable[str] = ()) -> list[Row]:
-    """One run over the folder `in`; all rows that are there afterwards."""
-    items = manifest.read(str(tmp_path / "in"))
+def go(tmp_path: Path, crew: Crew, out: str = "out.jsonl", source: str = "in", retry: Iterable[str] = ()) -> list[Row]:
+    """One run over the folder `in`, or another source; all rows that are there afterwards."""
+    items = manifest.read(str(tmp_path / source))
     standing: set[str] = set()
     wanted = {i.id: i for i in items}
 
@@ -60,7 +62,59 @@ def test_one_row_a_clip_and_failures_are_rows(clip: Write, tmp_path: Path) -> No
     assert found["bad.wav"]["error"]["code"] == "not_audio"
     assert found["0.wav"]["caption"].startswith("The clip lasts 0.200 seconds.")
     assert found["0.wav"]["seconds"] == 0.2
+    assert found["0.wav"]["path"] == str(tmp_path / "in" / "0.wav")
     assert found["0.wav"]["usage"]["prompt_tokens_details"]["audio_tokens"] == 13
+
+
+def test_what_is_wrong_with_a_clip_is_a_row_with_its_code(clip: Write, data: Path, tmp_path: Path) -> None:
+    clip("good.wav")
+    clip("long.wav", seconds=4.0)
+    folder = tmp_path / "in"
+    (folder / "damaged.wav").write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(40))
+    (folder / "text.wav").write_text("no audio at all")
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "folder.wav").mkdir()
+    (folder / "loop.wav").symlink_to("loop.wav")
+    os.mkfifo(folder / "pipe.wav")
+    cut = (data / "speech_en.mp3").read_bytes()
+    (folder / "cut.mp3").write_bytes(cut[: len(cut) // 2])
+    names = ["good.wav", "long.wav", "damaged.wav", "text.wav", "empty.wav", "folder.wav", "loop.wav", "pipe.wav"]
+    names += ["cut.mp3", "missing.wav"]
+    (folder / "list.txt").write_text("".join(f"{name}\n" for name in [*names, "http://127.0.0.1:9/inner.wav"]))
+    found = {
+        r["id"]: r["error"] and r["error"]["code"]
+        for r in go(tmp_path, crew(tmp_path, max_seconds=3), source="in/list.txt")
+    }
+    assert found == {
+        "good.wav": None,
+        "cut.mp3": None,  # what is there of it is heard
+        "long.wav": "too_long",
+        "damaged.wav": "not_audio",
+        "text.wav": "not_audio",
+        "empty.wav": "no_sound",
+        "folder.wav": "unreachable",
+        "loop.wav": "unreachable",
+        "pipe.wav": "unreachable",
+        "missing.wav": "not_found",
+        "http://127.0.0.1:9/inner.wav": "forbidden",
+    }
+
+
+def test_what_this_machine_or_its_server_is_short_of_is_no_row(
+    clip: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "PATIENCE", (0.05, 0.05))
+    names = {clip(f"{n}.wav", seed=n).name for n in range(4)}
+    busy = tmp_path / "busy"
+    busy.touch()
+    with pytest.raises(NotReady, match=r"too much to do\. What was done is kept: run the same command again"):
+        go(tmp_path, crew(tmp_path, busy=str(busy)))
+    assert not list(rows(tmp_path / "out.jsonl"))
+    monkeypatch.setattr(run_module, "PATIENCE", (0.05,) * 1000)
+    threading.Timer(0.5, busy.unlink).start()
+    found = go(tmp_path, crew(tmp_path, busy=str(busy)))
+    assert {r["id"] for r in found} == names
+    assert not any(r["error"] for r in found)
 
 
 def test_the_same_bytes_are_heard_once_and_written_for_each(clip: Write, tmp_path: Path) -> None:
@@ -70,6 +124,7 @@ def test_the_same_bytes_are_heard_once_and_written_for_each(clip: Write, tmp_pat
     found = go(tmp_path, crew(tmp_path, pause_s=0.05))
     assert len(found) == 7
     assert len({r["caption"] for r in found}) == 1
+    assert {r["path"] for r in found} == {str(tmp_path / "in" / r["id"]) for r in found}
     assert len(bulk_echo.heard(tmp_path)) == 1
     clip("later.wav")
     assert len(go(tmp_path, crew(tmp_path))) == 8
@@ -86,6 +141,17 @@ def test_a_second_run_does_only_what_is_new_or_changed(clip: Write, tmp_path: Pa
     found = go(tmp_path, crew(tmp_path))
     assert Counter(r["id"] for r in found) == Counter(["0.wav", "1.wav", "2.wav", "3.wav"])
     assert len(bulk_echo.heard(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("out", ["out.jsonl", "out"])
+def test_names_that_are_no_text_are_rows_like_others(clip: Write, tmp_path: Path, out: str) -> None:
+    clip("a.wav").rename(tmp_path / "in" / os.fsdecode(b"caf\xe9.wav"))
+    clip("“b”\n.wav", seed=1)
+    for _ in range(2):
+        found = {r["id"]: r for r in go(tmp_path, crew(tmp_path), out)}
+        assert set(found) == {"caf\\udce9.wav", "“b”\n.wav"}
+        assert not any(r["error"] for r in found.values())
+    assert len(bulk_echo.heard(tmp_path)) == 2
 
 
 def test_a_clip_that_kills_its_worker_twice_is_a_row_and_the_others_are_done(clip: Write, tmp_path: Path) -> None:

@@ -94,11 +94,61 @@ def test_the_same_bytes_are_found_and_failures_are_not(out: Path) -> None:
 
 
 def test_one_run_at_a_time(out: Path) -> None:
+    """The second one changes nothing, whatever it would have left out."""
+    first = sink(out)
+    first.open(always)
+    first.append(row("a"))
+    first.close()
     there = sink(out)
     there.open(always)
     with pytest.raises(BadRequest, match="Another run is writing"):
-        sink(out).open(always)
+        sink(out).open(lambda _: False)
+    there.append(row("b"))
     there.close()
+    assert ids(out) == ["a", "b"]
+
+
+def test_rows_are_found_where_they_are_after_others_were_left_out(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    names = [f"{n}" * (n + 1) for n in range(9)]
+    first = Lines(out)
+    first.open(always)
+    for name in names:
+        first.append(row(name, name))
+    first.close()
+    again = Lines(out)
+    again.open(lambda r: r["id"] not in (names[0], names[3], names[4], names[8]))
+    for name in names:
+        stands = name in (names[1], names[2], names[5], names[6], names[7])
+        assert again.find(name) == (row(name, name) if stands else None)
+    again.close()
+    assert ids(out) == [names[n] for n in (1, 2, 5, 6, 7)]
+    assert not list(tmp_path.glob(".out.jsonl.part"))
+
+
+def test_half_a_line_is_cut_off_without_room_for_a_copy(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    first = Lines(out)
+    first.open(always)
+    first.append(row("a"))
+    first.close()
+    with out.open("ab") as file:
+        file.write(b'{"id": "half')
+    before = out.stat().st_ino
+    again = Lines(out)
+    again.open(always)
+    again.close()
+    assert out.stat().st_ino == before
+    assert ids(out) == ["a"]
+    assert out.read_bytes().endswith(b"}\n")
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out"])
+def test_a_place_that_cannot_be_written_is_a_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for folder in (tmp_path / "file", Path("/sys")):
+        with pytest.raises(Failed, match="cannot be written"):
+            sink(folder / name / name).open(always)
 
 
 def test_parts_have_columns_to_filter_by(tmp_path: Path) -> None:

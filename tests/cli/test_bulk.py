@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from earwitness.cli.following import Tally, bar
 from earwitness.cli.main import run
 from kit import upstream_process
 
@@ -37,6 +38,7 @@ def ids(out: Path) -> list[str]:
         (["absent", "out.jsonl"], "There is no absent"),
         (["in", "out.jsonl", "--shard", "4/4"], "from 0 to n-1"),
         (["in", "out.jsonl", "--shard", "x"], "from 0 to n-1"),
+        (["in", "out.jsonl", "--retry", "failed,nonesuch"], "there is no code nonesuch; there are"),
         (["in"], "Missing argument"),
     ],
 )
@@ -60,6 +62,25 @@ def test_without_models_it_ends_with_a_sentence(
     assert (tmp_path / "out.jsonl").read_text() == ""
 
 
+def test_the_bar_tells_rate_time_left_hours_and_errors(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm"), ("COLUMNS", "160")):
+        monkeypatch.setenv(name, value)
+    tally = Tally()
+    with bar(4, tally, quiet=False) as step:
+        for code in (None, "not_audio", "too_long"):
+            tally.add({"seconds": 1800.0, "error": {"code": code} if code else None})
+            step()
+    told = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    assert "3/4" in told
+    assert re.search(r"-:--:--|0:00:0\d", told), "the time left"
+    assert re.search(r"\d\.\d/s  1\.50 h of audio  not_audio:1 too_long:1", told)
+    with bar(4, tally, quiet=True) as step:
+        step()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.weights
 class TestReal:
     def test_rows_like_those_of_caption_and_a_second_run_does_nothing(
@@ -73,7 +94,10 @@ class TestReal:
         assert "2 to do" in capsys.readouterr().out
         assert not out.exists()
         assert run(call) == 3
-        assert "1 failed: not_audio" in capsys.readouterr().err
+        table = capsys.readouterr().err.splitlines()[-4:]
+        assert [line.split()[0] for line in table] == ["rows", "time", "audio", "failed"]
+        assert table[0].endswith(f"2 in {out}")
+        assert table[3].endswith("1 not_audio (again with --retry not_audio)")
         assert ids(out) == ["bad.wav", "tone.wav"]
         assert (folder / "tone.wav.vtt").read_text().startswith("WEBVTT")
         assert run(["caption", "--json", str(path)]) == 0
@@ -107,24 +131,11 @@ class TestReal:
     ) -> None:
         for n in range(25):
             write(tmp_path / "in", f"{n}.wav", 300 + 7 * n)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = subprocess.Popen([sys.executable, str(Path(upstream_process.__file__)), str(port), "4", "0.02"])
         monkeypatch.setenv("EARWITNESS_ENGINE", "upstream")
-        monkeypatch.setenv("EARWITNESS_UPSTREAM_URLS", f"http://127.0.0.1:{port}/v1")
-        try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
-                with socket.socket() as there:
-                    if not there.connect_ex(("127.0.0.1", port)):
-                        break
-                time.sleep(0.1)
-            out = tmp_path / "out.jsonl"
+        out = tmp_path / "out.jsonl"
+        with upstream_process.running(4, 0.02) as url:
+            monkeypatch.setenv("EARWITNESS_UPSTREAM_URLS", url)
             assert run(["bulk", str(tmp_path / "in"), str(out), "--dry-run", "--concurrency", "64", "-q"]) == 0
-        finally:
-            server.kill()
-            server.wait()
         told = capsys.readouterr().out
         assert "25 clips, 0 done before, 25 to do" in told
         assert "From 20 of them: about 0.0 h of audio" in told

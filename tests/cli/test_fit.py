@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from earwitness.cli.main import run
+from earwitness.intake.encode import FORMATS
 from kit.sounds import tone, wav_bytes
 
 
@@ -23,6 +24,18 @@ def test_it_says_what_it_did(wav: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "tone.wav: 0:04 min, pcm_s16le, 16000 Hz, stereo, 0.26 MB -> tone.mp3: 32 kbit/s, 16000 Hz, mono" in told
     assert "(channels lowered)" in told
     assert 10_000 < Path("tone.mp3").stat().st_size <= 20_000
+
+
+@pytest.mark.parametrize("ending", sorted(FORMATS))
+def test_every_format_passes_the_door_and_is_the_same_audio(
+    wav: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    assert run(["fit", "tone.wav", f"out{ending}", "--for", "upload"]) == 0
+    assert f"-> out{ending}: " in capsys.readouterr().out
+    assert run(["fit", "--check", f"out{ending}"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"out{ending}: 0:04 min, {FORMATS[ending].encoder.removeprefix('lib').removesuffix('lame')}")
+    assert "passes base64, upload, url" in told
 
 
 def test_check_only_says(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 
@@ -12,6 +17,25 @@ from aiohttp import web
 def words(count: int) -> list[str]:
     """What it says of any clip."""
     return [f"word{i} " for i in range(count)]
+
+
+@contextmanager
+def running(count: int, pause_s: float) -> Iterator[str]:
+    """Such a process that answers already, by its address; killed in the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, __file__, str(port), str(count), str(pause_s)])
+    try:
+        for _ in range(600):
+            with socket.socket() as there:
+                if not there.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait()
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from earwitness.errors import BadRequest
@@ -73,7 +73,7 @@ def read(source: str, columns: Columns | None = None, told: Callable[[str], None
     for found in named:
         for item in _read(found, columns or Columns(), alone=len(named) == 1):
             if isinstance(item, Item):
-                items.append(item)
+                items.append(replace(item, id=printable(item.id), source=printable(item.source)))
             else:
                 problems.append(item)
     items, again, wrong = _once(items)
@@ -88,6 +88,11 @@ def read(source: str, columns: Columns | None = None, told: Callable[[str], None
     if len(again) > _SHOWN:
         told(f"... and {len(again) - _SHOWN} more that are named again")
     return items
+
+
+def printable(name: str) -> str:
+    """The same, but for what a name of a file may hold and a row may not: bytes that are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def _named(source: str) -> list[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from earwitness.bulk.manifest import Item
+from earwitness.errors import EarwitnessError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Rules:
 
     retry: frozenset[str] = frozenset()
     verify: bool = False
+
+
+def codes(kind: type[EarwitnessError] = EarwitnessError) -> frozenset[str]:
+    """All codes that the error of a row can have."""
+    return frozenset(kind.codes).union(*(codes(narrower) for narrower in kind.__subclasses__()))
 
 
 def done(row: Mapping[str, Any]) -> Done:
@@ -88,8 +94,8 @@ def stamp(item: Item) -> tuple[int, int] | None:
 
 
 def sha256(item: Item) -> str | None:
-    """The hash of the clip's bytes; None for an URL or an unreadable file."""
-    if item.path is None:
+    """The hash of the clip's bytes; None for an URL, an unreadable file, or what is no file, such as a pipe."""
+    if item.path is None or not item.path.is_file():
         return None
     try:
         return _digest(item.path, item.start or 0, item.size)

@@ -49,7 +49,6 @@ def doubt(row: Mapping[str, Any]) -> float:
 
 
 def _shown(row: Row) -> dict[str, Any]:
-    local = row.get("stamp") is not None and "://" not in row["source"] and ".tar/" not in row["source"]
     error = row.get("error") or {}
     return {
         "id": row["id"],
@@ -58,7 +57,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "error": f"{error['code']}: {error['message']}" if error else "",
         "doubt": doubt(row),
         "flags": sorted({n["label"] for n in _notes(row, "flag")}),
-        "audio": Path(row["source"]).absolute().as_uri() if local else "",
+        "audio": Path(row["path"]).as_uri() if row.get("path") else "",
     }
 
 

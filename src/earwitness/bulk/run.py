@@ -23,7 +23,7 @@ from earwitness.bulk import work
 from earwitness.bulk.manifest import Item
 from earwitness.bulk.plan import sha256
 from earwitness.bulk.sinks import Row, Sink
-from earwitness.bulk.work import Crew, copied, died
+from earwitness.bulk.work import Crew, copied, died, unready
 from earwitness.errors import EarwitnessError, NotReady
 
 _TRIES = 2
@@ -180,8 +180,8 @@ class Run:
                     break
                 row = worker.pipe.recv()
                 job = flying.pop(row["id"])
-                if (row.get("error") or {}).get("code") == NotReady.code:
-                    self._wait(job, row["error"]["message"])
+                if why := unready(row):
+                    self._wait(job, why)
                 else:
                     self._deliver(job, row)
         except (EOFError, OSError):

@@ -96,29 +96,61 @@ class Lines:
         self._where: dict[str, int] = {}
 
     def open(self, keep: Keep) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        _acquire(self._lock, self._path)
-        if self._path.exists():
-            self._mend(keep)
-        self._file = self._path.open("ab", buffering=0)
+        """Raises Failed: the place cannot be written. BadRequest: another run writes there."""
+        self.lock()
+        self.begin(keep)
+
+    def lock(self) -> None:
+        """Makes the folder and keeps other runs away."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BadRequest(f"Another run is writing to {self._path}.", code="unsupported_option") from None
+        except OSError as error:
+            raise _full(self._path, error) from error
+
+    def begin(self, keep: Keep) -> None:
+        """Reads what is there; afterwards rows can be appended."""
+        try:
+            if self._path.exists():
+                self._mend(keep)
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise _full(self._path, error) from error
 
     def _mend(self, keep: Keep) -> None:
-        """Leaves out half lines and refused rows; the file is replaced only where something is to be left out."""
-        fresh = self._path.with_name(f".{self._path.name}.part")
-        at, dropped = 0, False
-        with self._path.open("rb") as old, fresh.open("wb") as new:
-            for line in old:
+        """Leaves out half lines and refused rows: the last ones by cutting them off, others by a new file."""
+        left_out: list[tuple[int, int]] = []
+        at = gone = 0
+        with self._path.open("rb") as file:
+            for line in file:
                 row = _parsed(line)
                 if row is None or not keep(row):
-                    dropped = True
-                    continue
-                self._remember(row, at)
-                at += new.write(line)
-            os.fsync(new.fileno())
-        if dropped:
+                    left_out.append((at, at + len(line)))
+                    gone += len(line)
+                else:
+                    self._remember(row, at - gone)
+                at += len(line)
+        if left_out and left_out[0][0] == at - gone:
+            os.truncate(self._path, at - gone)
+        elif left_out:
+            self._replace(left_out)
+
+    def _replace(self, left_out: list[tuple[int, int]]) -> None:
+        """The file anew, without these parts of it, given as (first byte, byte after the last)."""
+        fresh = self._path.with_name(f".{self._path.name}.part")
+        try:
+            with self._path.open("rb") as old, fresh.open("wb") as new:
+                for start, end in left_out:
+                    _copy(old, new, start - old.tell())
+                    old.seek(end)
+                _copy(old, new, None)
+                os.fsync(new.fileno())
             fresh.replace(self._path)
-        else:
-            fresh.unlink()
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise _full(self._path, error) from error
 
     def append(self, row: Row) -> None:
         """Raises Failed: the disk is full; the file ends after the last whole row."""
@@ -145,11 +177,16 @@ class Lines:
         return row if row is not None and row.get("sha256") == sha256 else None
 
     def close(self) -> None:
-        if self._file is not None:
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
-        self._lock.release()
+        """Raises Failed: the disk is full after all, as it may be told late over a network."""
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                with file:
+                    os.fsync(file.fileno())
+        except OSError as error:
+            raise _full(self._path, error) from error
+        finally:
+            self._lock.release()
 
     def _remember(self, row: Row, at: int) -> None:
         if row.get("sha256") and row.get("error") is None:
@@ -180,7 +217,7 @@ class Parts:
         self._where: dict[str, Path] = {}
 
     def open(self, keep: Keep) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._journal.lock()
         seen: set[str] = set()
 
         def once(row: Row) -> bool:
@@ -197,7 +234,7 @@ class Parts:
                 _write_part(part, left)
             self._remember(left, part)
         # A kill between a part's rename and the journal's restart leaves rows in both: `once` drops the second.
-        self._journal.open(once)
+        self._journal.begin(once)
         self._waiting = len(self._journal.drain())
 
     def append(self, row: Row) -> None:
@@ -284,11 +321,11 @@ def _parsed(line: bytes) -> Row | None:
     return row if isinstance(row, dict) and isinstance(row.get("id"), str) else None
 
 
-def _acquire(lock: FileLock, path: Path) -> None:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise BadRequest(f"Another run is writing to {path}.", code="unsupported_option") from None
+def _copy(old: BinaryIO, new: BinaryIO, size: int | None) -> None:
+    """`size` bytes from where `old` stands, None: all that is left."""
+    while block := old.read(1 << 20 if size is None else min(size, 1 << 20)):
+        new.write(block)
+        size = None if size is None else size - len(block)
 
 
 def _full(path: Path, error: OSError) -> Failed:

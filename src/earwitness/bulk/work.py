@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from earwitness import assemble
-from earwitness.bulk.manifest import Item
+from earwitness.bulk.manifest import Item, printable
 from earwitness.bulk.plan import sha256, stamp
 from earwitness.bulk.sinks import Row
 from earwitness.caption import Caption, Options, fold
 from earwitness.captioner import Captioner
 from earwitness.clip import SourceFacts
-from earwitness.errors import EarwitnessError, Failed, Unreachable
+from earwitness.errors import Busy, EarwitnessError, Failed, NotReady, Unreachable, WeightsError
 from earwitness.intake.spool import BoundedFile, spooled
 from earwitness.render.record import record
 from earwitness.source import PathSource, Source, UrlSource
+
+_UNREADY = frozenset(NotReady.codes + WeightsError.codes + Busy.codes)
 
 
 async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asyncio.Semaphore) -> Row:
@@ -39,28 +41,49 @@ async def caption_one(captioner: Captioner, item: Item, crew: Crew, turn: asynci
         result = error
     except OSError as error:
         result = Failed(f"{error.strerror or error}.")
-    head: Row = {
+    if isinstance(result, Failed) and (shortage := _shortage()):
+        result = shortage
+    heard = (facts.sha256, facts.seconds) if facts else (None, None)
+    return {**_head(item, before, *heard), **record(item.source, crew.model, result)}
+
+
+def _head(item: Item, stamp: tuple[int, int] | None, sha256: str | None, seconds: float | None) -> Row:
+    """What a row says beside the record; `path` is where a local file is, from wherever the row is read."""
+    return {
         "id": item.id,
         "source": item.source,
-        "sha256": facts.sha256 if facts else None,
-        "seconds": facts.seconds if facts else None,
-        "stamp": list(before) if before else None,
+        "path": printable(str(item.path.absolute())) if item.path is not None and item.start is None else None,
+        "sha256": sha256,
+        "seconds": seconds,
+        "stamp": None if stamp is None else list(stamp),
     }
-    return {**head, **record(item.source, crew.model, result)}
+
+
+def _shortage() -> NotReady | None:
+    """That no temporary file can be made, which is this machine's fault and passes: the clip is to wait."""
+    try:
+        with spooled() as spool, spool.writer(0) as file:
+            file.write(b"\0")
+    except EarwitnessError as error:
+        return NotReady(error.message)
+    return None
+
+
+def unready(row: Row) -> str | None:
+    """What this machine or its server was short of when it should have made this row; None: it stands, good or bad."""
+    error = row.get("error") or {}
+    return error["message"] if error.get("code") in _UNREADY else None
 
 
 def copied(row: Row, item: Item) -> Row:
     """The row of a clip that has the bytes of another."""
-    before = stamp(item)
-    return {**row, "id": item.id, "source": item.source, "stamp": list(before) if before else None}
+    return {**row, **_head(item, stamp(item), row["sha256"], row["seconds"])}
 
 
 def died(item: Item, model: str) -> Row:
     """The row of a clip whose worker died of it, twice."""
-    before = stamp(item)
     error = Failed("The worker process ended while it heard this clip, twice.")
-    head: Row = {"id": item.id, "source": item.source, "sha256": sha256(item), "seconds": None}
-    return {**head, "stamp": list(before) if before else None, **record(item.source, model, error)}
+    return {**_head(item, stamp(item), sha256(item), None), **record(item.source, model, error)}
 
 
 @contextmanager

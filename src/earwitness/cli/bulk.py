@@ -53,6 +53,16 @@ def shard(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
     return int(part), int(parts)
 
 
+def codes(_ctx: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
+    """Codes of errors between commas, or `all`."""
+    from earwitness.bulk.plan import codes as known
+
+    wanted = frozenset(code.strip() for code in value.split(",") if code.strip())
+    if unknown := sorted(wanted - known() - {"all"}):
+        raise click.BadParameter(f"there is no code {', '.join(unknown)}; there are {', '.join(sorted(known()))}")
+    return wanted
+
+
 @click.command("bulk", help=HELP)
 @click.argument("source")
 @click.argument("out", type=click.Path(path_type=Path))
@@ -61,7 +71,9 @@ def shard(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Worker processes. [by cores and memory]")
 @click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="Requests in flight to upstream. [16]")
 @click.option("--single-pass", is_flag=True, help="A model engine hears clips over 60 s in one pass, not by windows.")
-@click.option("--retry", metavar="CODES", default="", help="Do failed clips again: codes between commas, or all.")
+@click.option(
+    "--retry", callback=codes, metavar="CODES", default="", help="Do failed clips again: codes between commas, or all."
+)
 @click.option("--verify", is_flag=True, help="Hash every file that is done, whatever its date says.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most N clips.")
 @click.option("--shuffle", type=int, metavar="SEED", help="In a random order, the same for the same seed.")
@@ -117,7 +129,7 @@ def _settings(flags: dict[str, Any]) -> dict[str, Any]:
 def _rules(flags: dict[str, Any]) -> Any:
     from earwitness.bulk.plan import Rules
 
-    return Rules(frozenset(c.strip() for c in flags["retry"].split(",") if c.strip()), flags["verify"])
+    return Rules(flags["retry"], flags["verify"])
 
 
 def _crew(chosen: Settings, given: dict[str, Any], flags: dict[str, Any]) -> Crew:
@@ -203,10 +215,16 @@ def _runner(crew: Crew, sink: Any, told: Any, cluster: str | None) -> Any:
 
 
 def _sum_up(tally: Tally, out: Path) -> None:
-    hours = tally.seconds / 3600
-    click.echo(f"{tally.rows:,} rows in {_duration(tally.spent)}, {hours:.2f} h of audio, in {out}.", err=True)
-    for code, count in tally.errors.most_common():
-        click.echo(f"  {count:,} failed: {one_line(code)} (again with --retry {one_line(code)})", err=True)
+    """The table at the end."""
+    times = f", {tally.seconds / tally.spent:.1f} times as fast as it plays" if tally.seconds else ""
+    table = [
+        ("rows", f"{tally.rows:,} in {out}"),
+        ("time", f"{_duration(tally.spent)}, {tally.rows / tally.spent:.2f} clips a second"),
+        ("audio", f"{tally.seconds / 3600:.2f} h{times}"),
+    ]
+    table += [("failed", f"{n:,} {code} (again with --retry {code})") for code, n in tally.errors.most_common()]
+    for name, value in table:
+        click.echo(f"  {name:<8}{one_line(value)}", err=True)
 
 
 def _estimate(items: list[Item], out: Path, crew: Crew, rules: Any, priced: bool) -> int:
