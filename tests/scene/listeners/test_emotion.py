@@ -13,6 +13,7 @@ from earwitness.scene.evidence.observation import Act, Emotion
 from earwitness.scene.listeners.emotion import EmotionListener, exasperation
 from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import CLASSES, Heads
+from earwitness.scene.listeners.emotion_names import Delivery, name_of
 from earwitness.scene.listeners.emotion_prosody import SIZE, prosody
 from earwitness.scene.listeners.voice_pitch import Pitch
 from earwitness.weights.store import Store
@@ -96,12 +97,19 @@ def test_heads_judge_their_own_kind() -> None:
         (-3.0, -3.0, 0.0, ("crying",), "sad"),
         (-3.0, -3.0, 0.0, ("pleasant",), "quiet"),
         (0.0, -0.5, 0.0, ("unhappy",), None),
+        (0.0, -0.5, 0.0, ("pleasant",), None),
+        (0.0, -0.5, 0.0, ("crying", "unhappy"), "sad"),
+        (0.0, -0.5, 0.0, ("laughter", "pleasant"), "amused"),
+        (2.0, 2.0, 0.1, ("surprised",), "surprised"),
+        (2.0, 2.0, 0.1, ("afraid",), "fearful"),
+        (2.0, 2.0, 0.1, ("unpleasant",), "annoyed"),
+        (2.0, 2.0, 0.6, ("unpleasant",), "angry"),
     ],
 )
 def test_regions(
     listener: EmotionListener, deep: float, wide: float, anger: float, votes: tuple[str, ...], named: str | None
 ) -> None:
-    assert listener._named(deep, wide, anger, votes, None)[0] == named
+    assert name_of(Delivery(deep, wide, anger), votes, None, listener._rules["regions"])[0] == named
 
 
 def complaint(*votes: str, speaker: str | None = "speaker_1") -> Act:

@@ -6,8 +6,8 @@ laughter or crying beside it. An undecided voice is reported as its activation a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from earwitness.scene.evidence.observation import Act, Emotion, Span, Utterance,
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import Heads, Judgement
+from earwitness.scene.listeners.emotion_names import Delivery, name_of
 from earwitness.scene.listeners.emotion_prosody import prosody
+from earwitness.scene.listeners.emotion_words import signs
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.voice_pitch import PitchTracker
 
@@ -111,26 +113,18 @@ class EmotionListener:
         patches: Patches | None,
     ) -> Iterator[Emotion]:
         span = (said[0].start, said[-1].end)
-        weights = [s.span[1] - s.span[0] for s in stretches]
-        deep, wide, anger = (
-            round(float(np.average(values, weights=weights)), 2)
-            for values in zip(
-                *((s.judgement.deep, s.judgement.wide, s.judgement.anger) for s in stretches), strict=True
-            )
-        )
-        angry = anger if max(stretches, key=lambda s: s.judgement.anger).judgement.top == "anger" else 0.0
+        d = delivery(stretches)
         votes = self._votes(said, span, patches)
         if said[0].language in self._rules["regions"]["tonal"]:
-            angry = angry if "shouting" in votes or "unpleasant" in votes else 0.0
-            deep, wide = deep - max(0.0, min(1.0, deep)), wide - max(0.0, min(1.0, wide))
-        named, score, agreeing = self._named(deep, wide, angry, votes, voice)
+            d = calmed(d, keep_anger="shouting" in votes or "unpleasant" in votes)
+        named, score, agreeing = name_of(d, votes, voice, self._rules["regions"])
         yield Emotion(
             span=span,
             score=score,
             listener=self.name,
             speaker=speaker,
-            activation=self._activation(deep, wide),
-            pleasantness=round(float(np.average([s.judgement.pleasant for s in stretches], weights=weights)), 2),
+            activation=self._activation(d.deep, d.wide),
+            pleasantness=d.pleasant,
             named=named,
             votes=("voice", *agreeing),
         )
@@ -146,34 +140,6 @@ class EmotionListener:
             return round(-0.5 - 0.5 * min(1.0, -total / 16), 2)
         return round(max(-0.45, min(0.45, total / 10)), 2)
 
-    def _named(
-        self, deep: float, wide: float, anger: float, votes: Sequence[str], voice: Voice | None
-    ) -> tuple[str | None, float, tuple[str, ...]]:
-        """A name (or None), its score and the votes that agree with the voice. EMOTION.md's table of regions."""
-        rules = self._rules["regions"]
-        if min(deep, wide) > rules["animated"]:
-            return self._raised(min(deep, wide), anger, votes)
-        if max(deep, wide) < rules["subdued"]:
-            if agreeing := tuple(v for v in votes if v in ("crying", "unhappy")):
-                return "sad", 0.65, tuple("words" if v == "unhappy" else v for v in agreeing)
-            slow = voice is not None and voice.rate is not None and voice.rate < rules["slow"]
-            even = voice is not None and voice.range_st is not None and voice.range_st < rules["even_st"]
-            return ("subdued" if slow and even else "quiet"), 0.7, ()
-        return None, 0.5, ()
-
-    def _raised(self, least: float, anger: float, votes: Sequence[str]) -> tuple[str | None, float, tuple[str, ...]]:
-        rules = self._rules["regions"]
-        against = tuple(v for v in votes if v in ("unpleasant", "shouting"))
-        if anger >= rules["angry"] or (anger >= rules["perhaps_angry"] and against):
-            told = tuple("words" if v == "unpleasant" else v for v in against)
-            return "angry", 0.9 if against and anger >= rules["angry"] else 0.75, told
-        if "laughter" in votes or "pleasant" in votes:
-            told = tuple("words" if v == "pleasant" else v for v in votes if v in ("laughter", "pleasant"))
-            return ("excited" if least > rules["clearly"] else "cheerful"), 0.7, told
-        if anger >= rules["perhaps_angry"]:
-            return "angry", 0.5, ()
-        return None, 0.88 if least > rules["clearly"] else 0.75, ()
-
     def _votes(self, said: Sequence[Utterance], span: Span, patches: Patches | None) -> list[str]:
         rules = self._rules["regions"]
         crying = level(patches, CRYING, span, np.max)
@@ -184,9 +150,7 @@ class EmotionListener:
             found.append("crying")
         if level(patches, SHOUTING, span, np.max) >= rules["shout"]:
             found.append("shouting")
-        english = " ".join(u.text if u.language == "en" else u.translation or "" for u in said).lower()
-        words = f" {' '.join(''.join(c if c.isalpha() else ' ' for c in english).split())} "
-        found.extend(sign for sign, listed in self._rules["words"].items() if any(f" {w} " in words for w in listed))
+        found.extend(signs(said))
         return found
 
     def _changes(self, speaker: str, stretches: Sequence[Stretch]) -> Iterator[Emotion]:
@@ -206,6 +170,30 @@ class EmotionListener:
                     named="more_agitated" if moved[0] > 0 else "calmer",
                     votes=("voice", "change"),
                 )
+
+
+def delivery(stretches: Sequence[Stretch]) -> Delivery:
+    """All judged stretches of a speaker, longer ones counting more."""
+    weights = [s.span[1] - s.span[0] for s in stretches]
+    judged = [s.judgement for s in stretches]
+
+    def mean(values: Iterable[float]) -> float:
+        return round(float(np.average(list(values), weights=weights)), 2)
+
+    return Delivery(
+        deep=mean(j.deep for j in judged),
+        wide=mean(j.wide for j in judged),
+        anger=mean(j.anger for j in judged) if max(judged, key=lambda j: j.anger).top == "anger" else 0.0,
+        joy=mean(j.joy for j in judged),
+        sadness=mean(j.sadness for j in judged),
+        pleasant=mean(j.pleasant for j in judged),
+    )
+
+
+def calmed(d: Delivery, keep_anger: bool) -> Delivery:
+    """Of a tonal language, whose words move the pitch: activation must be clear, and joy is not heard by the voice."""
+    deep, wide = (x - max(0.0, min(1.0, x)) for x in (d.deep, d.wide))
+    return replace(d, deep=deep, wide=wide, anger=d.anger if keep_anger else 0.0, joy=0.0)
 
 
 def exasperation(found: Sequence[Emotion], complaints: Sequence[Act], rules: Mapping[str, float]) -> list[Emotion]:

@@ -18,14 +18,16 @@ Linear = tuple[Floats, Floats, Floats, Floats]
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """deep, wide: activation by the encoder's vector and by prosody (over 0: animated; under -1.5: subdued).
-    top: the likeliest of CLASSES, anger: probability of anger. Neither is calibrated for strangers. pleasant: -1 to 1;
-    it ranks strangers' clips well (AUC .80 to .92 on three unseen sets), its zero is not theirs."""
+    top: the likeliest of CLASSES; anger, joy, sadness: their probabilities, not calibrated for strangers. pleasant: -1
+    to 1; it ranks strangers' clips well (AUC .80 to .92 on three unseen sets), its zero is not theirs."""
 
     deep: float
     wide: float
     top: str
     anger: float
     pleasant: float = 0.0
+    joy: float = 0.0
+    sadness: float = 0.0
 
     @property
     def activation(self) -> float:
@@ -68,6 +70,8 @@ class Heads:
             CLASSES[int(chances.argmax())],
             round(float(chances[0]), 3),
             round(max(-1.0, min(1.0, pleasant)), 2),
+            round(float(chances[CLASSES.index("happiness")]), 3),
+            round(float(chances[CLASSES.index("sadness")]), 3),
         )
 
 
