@@ -35,6 +35,8 @@ from earwitness.source import PathSource
 
 COUNT, SEED = 60, 20261124
 LONGEST_S, LEVEL_DB, FLOOR_DB = 4.0, -22.0, -66.0
+START_S = 0.35
+START = re.compile(r"from the start|at the very start|throughout|from beginning to end|all the way through", re.I)
 VOICE = ["speak", "speech", "voice", "says", "read", r"\bman\b", "woman", "utter", "words"]
 
 Samples = npt.NDArray[np.float32]
@@ -132,9 +134,22 @@ async def make(folder: Path, count: int) -> None:
     (folder / "labels.jsonl").write_text(text, encoding="utf-8")
 
 
+def at_the_start(text: str, event: dict[str, Any]) -> bool:
+    """Whether an event that begins with the clip is told to: the judge reads numbers alone, and nobody says
+    "0 seconds"."""
+    if event["onset_s"] > START_S:
+        return False
+    sentences = re.split(r"(?<=[.!?\n])\s+", text)
+    return any(START.search(s) for s in sentences if any(re.search(p, s, re.I) for p in event["match"]))
+
+
 def score(captions: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Order right over the pairs that are both mentioned, times right over the events mentioned, and how many are."""
+    """Order right over the pairs that are both mentioned, times right over the events mentioned, and how many are.
+
+    times: as the judge reads them; times_with_start: those at the very start may be told in words besides.
+    """
     marks = judge()
+    worded: list[bool] = []
     told = {c["file"]: c["caption"] or "" for c in json.loads(captions.read_text(encoding="utf-8"))["clips"]}
     pairs, times, events, mentioned = [], [], 0, 0
     for row in rows:
@@ -147,10 +162,13 @@ def score(captions: Path, rows: list[dict[str, Any]]) -> dict[str, Any]:
         mentioned += sum(there)
         pairs += [ok for ok, a, b in zip(order, there, there[1:], strict=False) if a and b]
         times += [ok for ok, is_there in zip(near, there, strict=True) if is_there]
+        begun = [ok or at_the_start(text, e) for ok, e in zip(near, row["events"], strict=True)]
+        worded += [ok for ok, is_there in zip(begun, there, strict=True) if is_there]
     return {
         "order": round(sum(pairs) / max(1, len(pairs)), 3),
         "pairs": len(pairs),
         "times": round(sum(times) / max(1, len(times)), 3),
+        "times_with_start": round(sum(worded) / max(1, len(worded)), 3),
         "mentioned": round(mentioned / max(1, events), 3),
         "events": events,
     }

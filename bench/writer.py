@@ -3,6 +3,7 @@
   python bench/writer.py hear AUDIO_DIR --cache DIR     # listen to every file of the labels, keep the parts
   python bench/writer.py tell --cache DIR --out captions.json
   python bench/writer.py all  AUDIO_DIR --cache DIR --out captions.json
+  python bench/writer.py sentences captions.json other.json ...   # distinct sentences and openings over all of them
 
 `tell` prints the judge's table, discriminability (does a caption find its own clip's reference and transcript among
 all, by TF-IDF?), the share of distinct sentences, the most used openings; bench/cloze.py and bench/sequences.py read
@@ -130,18 +131,38 @@ def discriminability(
     return (1 - len(wrong) / len(files) if files else 0.0), wrong
 
 
+def variety(captions: list[list[str]]) -> None:
+    """Prints the share of distinct sentences over all captions, and openings used more than twice in one."""
+    printed = [s for lines in captions for s in lines]
+    blanked = [QUOTED.sub("“”", s) for s in printed]
+    shares = [len(set(x)) / max(1, len(x)) for x in (printed, blanked)]
+    print(
+        f"distinct sentences {shares[0]:.3f} of {len(printed)} in {len(captions)} captions as printed, "
+        f"{shares[1]:.3f} without quotations"
+    )
+    print("most repeated:", Counter(blanked).most_common(6))
+    for size in (3, 4):
+        openings = [Counter(" ".join(x.split()[:size]) for x in lines) for lines in captions]
+        repeated = Counter(o for each in openings for o, n in each.items() if n > 2)
+        print(f"openings of {size} words more than twice in a caption:", dict(repeated.most_common(8)))
+
+
 def main() -> None:
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("verb", choices=("hear", "tell", "all"))
-    ap.add_argument("audio", type=Path, nargs="?", default=SHARED / "corpus" / "audio")
-    ap.add_argument("--cache", type=Path, required=True)
+    ap.add_argument("verb", choices=("hear", "tell", "all", "sentences"))
+    ap.add_argument("audio", type=Path, nargs="*", default=[SHARED / "corpus" / "audio"])
+    ap.add_argument("--cache", type=Path, default=Path("evidence"))
     ap.add_argument("--out", type=Path, default=Path("captions.json"))
     ap.add_argument("--labels", type=Path, default=LABELS)
     ap.add_argument("--only", default="")
     ap.add_argument("--verbose", action="store_true")
     a = ap.parse_args()
+    if a.verb == "sentences":
+        clips = [c for file in a.audio for c in json.loads(file.read_text("utf-8"))["clips"]]
+        variety([c["sentences"] for c in clips if c.get("sentences")])
+        return
     if a.verb != "tell":
-        asyncio.run(hear_all(a.audio, a.cache, a.only, a.labels))
+        asyncio.run(hear_all(a.audio[0], a.cache, a.only, a.labels))
     if a.verb != "hear":
         report(a)
 
@@ -164,29 +185,19 @@ def report(a: argparse.Namespace) -> None:
             captions[r["file"]] = told
             sentences.append(lines)
             took.append(first)
-            clip |= {"caption": told, "summary": summary, "error": None}
+            clip |= {"caption": told, "summary": summary, "error": None, "sentences": lines}
         clips.append(clip)
     a.out.write_text(
         json.dumps({"labels": a.labels.name, "how": "bench/writer.py", "clips": clips}, ensure_ascii=False, indent=1)
     )
     options = ["--verbose"] if a.verbose else []
     subprocess.run([sys.executable, str(JUDGE), "score", str(a.labels), str(a.out), *options], check=True)
-    printed = [s for lines in sentences for s in lines]
-    every = [QUOTED.sub("“”", s) for s in printed]
     share, wrong = discriminability(captions, chosen, transcripts=True)
     silent = [r for r in chosen if not r.get("transcript")]
     share_silent, wrong_silent = discriminability(captions, silent, transcripts=False)
     print(f"\ndiscriminability top-1 {share:.3f} (all), {share_silent:.3f} (no speech, references alone)")
     print("  not found:", ", ".join(wrong), "| no speech:", ", ".join(wrong_silent))
-    shares = [len(set(x)) / max(1, len(x)) for x in (printed, every)]
-    print(f"distinct sentences {shares[0]:.3f} of {len(every)} as printed, {shares[1]:.3f} without quotations")
-    repeated = Counter(
-        " ".join(s.split()[:3])
-        for lines in sentences
-        for s, n in Counter(" ".join(x.split()[:4]) for x in lines).items()
-        if n > 2
-    )
-    print("openings more than twice in a caption:", dict(repeated.most_common(8)))
+    variety(sentences)
     print(f"first words after {max(took, default=0.0) * 1000:.1f} ms of writing at most")
 
 

@@ -84,7 +84,7 @@ def observed(observations: list[Observation], made: tuple[Part, ...], seconds: f
     """All numbers that may be told: times, counts, periods, frequencies, tempi, lengths."""
     found = [seconds, seconds / 60, 0.5, 1.0] + [p.span[0] for p in made] + [p.span[1] for p in made]
     for o in observations:
-        found += o.span
+        found += [*o.span, o.end - o.start]
         if isinstance(o, Pattern):
             found += [x for x in (o.period_s, o.count) if x is not None]
         elif isinstance(o, Tone):

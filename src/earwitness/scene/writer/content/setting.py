@@ -76,6 +76,9 @@ CODECS = ("gsm", "amrnb", "amr_nb", "amr_wb", "amrwb", "pcm_mulaw", "pcm_alaw", 
 """Codecs of telephones: told beside the narrow sound that they explain."""
 
 LOW_RATE_HZ = 8_000
+COURSE_S = 4.0
+"""Length from which on it is told that a recording grows louder or quieter, or seems to begin or end suddenly."""
+
 HIGH_RATE_HZ = 88_200
 MOST_CHANNELS = 2
 
@@ -123,6 +126,7 @@ def recording(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
                 source=_source(q.what, facts),
             )
         )  # fmt: skip
+    told = [m for m in told if not _idle_edge(m, part)]
     return _edges(told) + _levels(part, memory) + _unusual(part, memory, facts)
 
 
@@ -130,6 +134,12 @@ def _buried(part: Part) -> bool:
     """Whether the noise is about as loud as the voice in it."""
     ratios = [s.snr_db for s in part.observations if isinstance(s, Space) and s.snr_db is not None]
     return bool(ratios) and min(ratios) <= BURIED_DB and any(isinstance(o, Utterance) for o in part.observations)
+
+
+def _idle_edge(m: Message, part: Part) -> bool:
+    """An edge that is only likely to be sudden says nothing of a sound that is over at once."""
+    sudden = isinstance(m, Recording) and m.what in ("abrupt_start", "abrupt_end") and m.certainty != "sure"
+    return sudden and part.span[1] - part.span[0] < COURSE_S
 
 
 def _edges(told: list[Message]) -> list[Message]:
@@ -151,7 +161,8 @@ def _levels(part: Part, memory: Memory) -> list[Message]:
                 told.append(Recording(because=(v.id,), salience=0.5, what="level_quiet"))
             if v.lufs >= LOUD_LUFS and memory.first("level:loud"):
                 told.append(Recording(because=(v.id,), salience=0.45, what="level_loud"))
-            if v.contour in ("fading", "rising") and part.last and not fades and memory.first("level:contour"):
+            moves = v.contour in ("fading", "rising") and v.end - v.start >= COURSE_S
+            if moves and part.last and not fades and memory.first("level:contour"):
                 what = "level_fading" if v.contour == "fading" else "level_rising"
                 told.append(Recording(because=(v.id,), salience=0.55, what=what))  # type: ignore[arg-type]
         if isinstance(v, Space) and v.snr_db is not None and v.snr_db < NOISY_DB and memory.spoken:

@@ -41,6 +41,9 @@ ENDINGS = {"boom": "a deep boom", "hit": "a hit"}
 MOVING = ("approaching", "receding", "swelling", "fading")
 """Forms that are told by a second verb."""
 
+RHYTHM = 3
+"""Occurrences from which on a rhythm is told."""
+
 STAYS_S = 0.75
 """What ends no earlier than this before the clip does lasts until its end."""
 
@@ -132,8 +135,7 @@ def happening(m: Happening, w: Wording) -> Clause:
         return w.clause("happening.again", m, {**slots, "subject": words.known(e), "return": Verb("return")}, stem)
     if m.certainty == "possible":
         noun = words.in_scene(e)
-        other = "animal" if ontology().within(m.asserted, "animal") else ""
-        slots |= {"subject": noun, "other": f" or another {other}" if other else ""}
+        slots |= {"subject": noun, "other": or_another(m.asserted, noun.head).removeprefix(noun.head)}
         return w.clause("happening.possible", m, slots, stem)
     if m.certainty != "sure":
         noun = words.in_scene(e) if m.form == "once" or (e.clausal and e.by) else noun_of(m, e)
@@ -151,9 +153,13 @@ def widened(noun: Noun, m: Happening) -> Noun:
     animal it was in all of 111 clips."""
     if m.guess:
         return replace(noun, head=f"{noun.head}, perhaps {words.spelled(words.in_scene(words.entry(m.guess)))},")
-    if m.asserted == "animal" or not ontology().within(m.asserted, "animal"):
-        return noun
-    return replace(noun, head=f"{noun.head} or another animal")
+    return replace(noun, head=or_another(m.asserted, noun.head))
+
+
+def or_another(concept: str, told: str) -> str:
+    """A doubtful animal with "or another animal", unless it is told as one of two already."""
+    plain = concept == "animal" or not ontology().within(concept, "animal") or " or " in told
+    return told if plain else f"{told} or another animal"
 
 
 def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
@@ -182,17 +188,18 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
 def formed(m: Formed, w: Wording) -> Clause:
     """A sound told by its form."""
     subject = shape_noun(m.texture, m.region, m.contour, m.count)
+    if m.frequency_hz and m.texture == "tone":
+        each = f" of about {numbers.hertz(m.frequency_hz)}" + (" each" if m.count > 1 else "")
+        subject = replace(subject, head=f"{subject.head}{each}")
     if m.ending and m.span is not None:
         seconds = numbers.length(m.span[1] - m.span[0])
         subject = replace(subject, head=f"{subject.head} of {seconds} that ends in {ENDINGS[m.ending]}")
     if m.guess:
-        e = words.entry(m.guess)
-        other = " or another animal" if ontology().within(m.guess, "animal") else ""
-        guess = f"{subject.head}, perhaps {words.spelled(words.in_scene(e))}{other},"
-        subject = Noun(guess, subject.number)
+        guess = words.spelled(words.in_scene(words.entry(m.guess)))
+        subject = Noun(f"{subject.head}, perhaps {or_another(m.guess, guess)},", subject.number)
     place = "" if m.throughout or m.start < SOLE_S else numbers.at(m.start, True, w.clip_s)
     how = "throughout" if m.throughout and w.clip_s > 1 else ""
-    if m.period_s is not None:
+    if m.period_s is not None and m.count >= RHYTHM:
         how = f"in a steady rhythm, {numbers.period(m.period_s)}"
     slots: dict[str, Phrase | str | None] = {"subject": subject, "when": place, "how": how, "order": order(m, w)}
     return w.clause("formed.first", m, slots, f"shape:{m.id}")
