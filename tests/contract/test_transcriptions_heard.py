@@ -10,7 +10,6 @@ from typing import Any
 import openai
 import pytest
 
-from conftest import HERE
 from earwitness.engines.options import SceneOptions
 from earwitness.engines.scene import SceneEngine
 from earwitness.server.options import ServerOptions
@@ -20,7 +19,8 @@ from kit.clients import MODEL_NAME, Served, served
 
 pytestmark = pytest.mark.weights
 
-SPEECH = HERE / "data" / "speech_en.mp3"
+DATA = Path(__file__).parents[1] / "data"
+SPEECH = DATA / "speech_en.mp3"
 TIMES = re.compile(r"(\d+):(\d\d):(\d\d)[.,](\d{3}) --> (\d+):(\d\d):(\d\d)[.,](\d{3})")
 
 
@@ -68,7 +68,7 @@ def test_real_speech_in_every_form(hearing: Served) -> None:
 
 
 def test_music_has_no_words(hearing: Served) -> None:
-    path = HERE / "data" / "music_guitar.ogg"
+    path = DATA / "music_guitar.ogg"
     assert form(hearing, path, "json").text == ""
     assert seconds(form(hearing, path, "srt")) == []
     told = form(hearing, path, "verbose_json")

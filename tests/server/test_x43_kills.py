@@ -69,4 +69,4 @@ def test_x43_kills_with_sqlite(servers: Template, tmp_path: Path) -> None:
 
 @pytest.mark.postgres
 def test_x43_kills_with_postgresql(servers: Template, postgres_service: Service) -> None:
-    kill_again_and_again(servers, postgres_service.url, 40 if SOAK else 4)
+    kill_again_and_again(servers, postgres_service.url, 200 if SOAK else 4)
