@@ -2,6 +2,7 @@
 
     python -m bench.qwen                                          # tiny, on the processor: does every path run?
     python -m bench.qwen --size full --device cuda --dtype bfloat16 --seconds 6,30,300,2400 --batch 1,4,16
+    python -m bench.qwen --size full --count                      # numbers and bytes of the real shape; needs no memory
 
 For each length and number of clips heard together: audio tower, time to the first token (tower and prefill), prefill
 and decoded tokens a second in all and for each, gap between tokens, and peak memory. `full` is the real 30B shape: it
@@ -32,9 +33,9 @@ import torch
 from bench.machine import machine, save, table
 from earwitness.caption import Delta, Options, Sampling
 from earwitness.engines.options import QwenOptions
-from earwitness.engines.qwen import QwenEngine
+from earwitness.engines.qwen import MOST_TOKENS, QwenEngine
 from earwitness.engines.qwen_inputs import MELS, places_of
-from earwitness.engines.upstream_probe import noise
+from earwitness.engines.upstream_probe import noise, wanted
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from kit import tiny_qwen
@@ -109,6 +110,21 @@ def inputs(model: Any, seconds: float, batch: int) -> tuple[dict[str, torch.Tens
         "input_features": mel.to(model.device, model.dtype),
         "feature_attention_mask": torch.ones(batch, frames, dtype=torch.long, device=model.device),
     }, ids.shape[1]
+
+
+def count(size: str) -> Row:
+    """Numbers of the shape and what they need in bfloat16, counted where no memory is taken. The vision tower, which
+    hears nothing, is left out."""
+    text = config(size, tiny_qwen.ROWS[size == "full"]).text_config
+    parameters = sum(p.numel() for p in build(size, "meta", torch.bfloat16).parameters())
+    token = 2 * 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
+    return {
+        "parameters": parameters,
+        "bfloat16_gib": round(2 * parameters / GIB, 2),
+        "cache_a_token_kib": token / 2**10,
+        "cache_40_min_gib": round(token * wanted(2_400.0) / GIB, 2),
+        "cache_longest_gib": round(token * 2 * MOST_TOKENS / GIB, 2),
+    }
 
 
 class Clock:
@@ -226,7 +242,11 @@ def main() -> None:
     ap.add_argument("--seconds", type=numbers, default=[6.0, 30.0, 300.0])
     ap.add_argument("--batch", type=numbers, default=[1.0, 4.0])
     ap.add_argument("--new", type=int, default=32, help="tokens to decode")
+    ap.add_argument("--count", action="store_true", help="only count numbers and bytes of the shape")
     a = ap.parse_args()
+    if a.count:
+        print(json.dumps(count(a.size)))
+        return
     print(json.dumps(machine()))
     begun = time.perf_counter()
     model = build(a.size, a.device, getattr(torch, a.dtype))

@@ -18,6 +18,7 @@ from earwitness.caption import Delta, Finish, Options, Sampling
 from earwitness.clip import Clip
 from earwitness.engines.options import UpstreamOptions
 from earwitness.engines.upstream import UpstreamEngine
+from earwitness.engines.upstream_replicas import FAILURES
 from earwitness.errors import BadRequest, Busy, EarwitnessError, Failed, NotReady, TimedOut, TooLong
 from kit.sounds import clip_of
 from kit.upstreams import CLOUD, LLAMA_SERVER, SGLANG, TRANSFORMERS, VLLM, Handler, answering, stream, upstream
@@ -145,12 +146,16 @@ async def test_the_documented_stream_of_the_cloud(clip: Clip) -> None:
     assert finish.facts == {}
 
 
-@pytest.mark.parametrize("events", [LLAMA_SERVER, SGLANG])
-async def test_streams_as_other_servers_are_read_to_send_them(clip: Clip, events: list[dict[str, object]]) -> None:
+@pytest.mark.parametrize(("events", "dialect"), [(LLAMA_SERVER, "openai"), (SGLANG, "audio_url")])
+async def test_streams_as_other_servers_are_read_to_send_them(
+    clip: Clip, events: list[dict[str, object]], dialect: str
+) -> None:
+    """Written by hand after their sources (tests/kit/upstreams.py), in the dialect that each takes."""
+
     async def serve(request: web.Request) -> web.StreamResponse:
         return await stream(request, events)
 
-    async with upstream(serve) as server, engine(server.url) as made:
+    async with upstream(serve) as server, engine(server.url, dialect=dialect) as made:
         text, finish = await tell(made, clip)
     assert (text, finish.reason) == ("A dog barks.", "stop")
     assert finish.facts == {"model_prompt_tokens": 36}
@@ -190,7 +195,7 @@ async def test_each_dialect_carries_our_own_wav(clip: Clip, dialect: str, path: 
     part = body["messages"][0]["content"][0]
     assert part["type"] == path[0]
     said = part[path[0]][path[1]]
-    prefix = "" if dialect == "openai" else "data:audio/wav;base64,"
+    prefix = {"openai": "", "audio_url": "data:audio/wav;base64,", "dashscope": "data:;base64,"}[dialect]
     assert said.startswith(prefix)
     assert part[path[0]].get("format") == ("wav" if dialect == "openai" else None)
     with wave.open(io.BytesIO(base64.b64decode(said.removeprefix(prefix), validate=True))) as sent:
@@ -273,6 +278,43 @@ async def test_an_answer_without_a_word_is_tried_on_another_replica(clip: Clip) 
 
     async with upstream(nothing) as first, upstream(vllm) as second, engine(first.url, second.url) as made:
         assert (await tell(made, clip))[0] == "A dog barks."
+
+
+NONE = (
+    (200, "<html>please log in</html>", "text/html"),
+    (200, '{"error": {"message": "out of memory"}}', "application/json"),
+    (200, '{"choices": []}', "application/json"),
+    (200, "not json", "application/json"),
+)
+
+
+@pytest.mark.parametrize("answer", NONE, ids=["page", "error", "no choices", "no JSON"])
+async def test_an_answer_that_is_none_is_tried_on_another_replica(clip: Clip, answer: tuple[int, str, str]) -> None:
+    async with upstream(status(*answer)) as first, upstream(vllm) as second, engine(first.url, second.url) as made:
+        assert (await tell(made, clip))[0] == "A dog barks."
+        assert (len(first.bodies), len(second.bodies)) == (1, 1)
+
+
+async def test_a_replica_that_fails_again_and_again_is_left_out_until_it_is_well(clip: Clip) -> None:
+    broken = [True]
+
+    async def sick(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500) if broken else await stream(request, VLLM)
+
+    async with upstream(sick) as first, upstream(vllm) as second:
+        async with engine(first.url, second.url, health_every_s=3600) as made:
+            for _ in range(2 * FAILURES + 2):
+                assert (await tell(made, clip))[0] == "A dog barks.", "no caller notices"
+            assert len(first.bodies) == FAILURES
+            assert made.replicas.sick() == [made.replicas.all[0]]
+        broken.clear()
+        async with engine(first.url, second.url, health_every_s=0.01) as made:
+            for _ in range(FAILURES):
+                made.replicas.bad(made.replicas.all[0])
+            while made.replicas.sick():  # it is asked in the background whether it is back
+                await asyncio.sleep(0.01)
+            await asyncio.gather(*(tell(made, clip) for _ in range(2)))
+            assert [r.calls for r in made.replicas.all] == [1, 1]
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(clip: Clip) -> None:

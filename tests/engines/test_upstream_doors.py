@@ -206,3 +206,38 @@ async def test_windows_are_for_those_who_ask(tmp_path: Path) -> None:
     text = asked.json()["choices"][0]["message"]["content"]
     assert text.startswith("0:00–0:")
     assert len(other.bodies) - one_pass == asked.json()["earwitness"]["facts"]["windows"] == 3
+
+
+async def test_runaway_repetition_ends_with_length_and_is_counted(tmp_path: Path) -> None:
+    """In both protocols, streamed and not; beside it the count of clips of which an upstream heard only a part."""
+    endless = [{"choices": [{"delta": {"content": "and the sound continues "}}]}] * 500
+
+    async def loop(request: web.Request) -> web.StreamResponse:
+        return await stream(request, endless)
+
+    async def partial(request: web.Request) -> web.StreamResponse:
+        return await stream(request, [*VLLM[:4], {"choices": [], "usage": {"prompt_tokens": 20}}])
+
+    now: list[Handler] = [loop]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await now[0](request)
+
+    async with upstream(answer) as other, behind(tmp_path, other.url) as server:
+        whole = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO))
+        streamed = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO, stream=True))
+        native = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO))
+        flowing = await asyncio.to_thread(post, server, GENERATION, native_body(AUDIO, **INCREMENTAL), **SSE)
+        now[0] = partial
+        cut = await asyncio.to_thread(post, server, CHAT, chat_body(AUDIO, earwitness={"evidence": True}))
+        counted = await asyncio.to_thread(requests.get, f"{server.root}/metrics", timeout=10)
+    choice = whole.json()["choices"][0]
+    assert choice["finish_reason"] == "length"
+    assert 160 <= len(choice["message"]["content"]) < 1_000
+    assert '"finish_reason":"length"' in streamed.text
+    assert native.json()["output"]["choices"][0]["finish_reason"] == "length"
+    assert last(flowing)["output"]["choices"][0]["finish_reason"] == "length"
+    assert cut.json()["earwitness"]["facts"]["upstream_cut"] is True
+    lines = counted.text.splitlines()
+    assert 'earwitness_cut_total{why="repetition"} 4.0' in lines
+    assert 'earwitness_cut_total{why="upstream"} 1.0' in lines

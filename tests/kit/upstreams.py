@@ -1,4 +1,9 @@
-"""Servers on loopback that behave like upstreams, well and badly: recorded shapes, no engine behind them."""
+"""Servers on loopback that behave like upstreams, well and badly; no engine is behind them.
+
+Two kinds of samples. Recorded from real servers, byte by byte: `tests/data/upstream` (vLLM, `transformers serve`);
+`VLLM` and `TRANSFORMERS` here have their shape with other words. Written by hand, never recorded: `LLAMA_SERVER`,
+`SGLANG` and `CLOUD`, each after the public source or document that it names.
+"""
 
 from __future__ import annotations
 
@@ -31,36 +36,61 @@ TRANSFORMERS = [
 ]
 """As `transformers serve` 5.24 streams: no content in the first delta, usage inside the finish chunk."""
 
-LLAMA_SERVER = [
-    {"choices": [{"finish_reason": None, "index": 0, "delta": {"role": "assistant", "content": None}}]},
-    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": "A dog"}}]},
-    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": " barks."}}]},
-    {"choices": [{"finish_reason": "stop", "index": 0, "delta": {}}]},
+LLAMA = {"created": 1_764_000_000, "id": "chatcmpl-X", "model": "m", "system_fingerprint": "b1-x"}
+LLAMA_SERVER: list[dict[str, Any]] = [
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"role": "assistant", "content": None}}], **LLAMA},
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": "A dog"}}], **LLAMA},
+    {"choices": [{"finish_reason": None, "index": 0, "delta": {"content": " barks."}}], **LLAMA},
+    {"choices": [{"finish_reason": "stop", "index": 0, "delta": {}}], **LLAMA},
     {
         "choices": [],
+        **LLAMA,
         "usage": {"completion_tokens": 4, "prompt_tokens": 36, "total_tokens": 40},
-        "timings": {"prompt_n": 36, "prompt_ms": 12.5, "predicted_n": 4, "predicted_ms": 80.0},
+        "timings": {"cache_n": 0, "prompt_n": 36, "prompt_ms": 12.5, "predicted_n": 4, "predicted_ms": 80.0},
     },
 ]
-"""As llama-server's source reads (never run here): a null content first, `timings` beside the usage."""
+"""By hand after ggml-org/llama.cpp, tools/server/server-task.cpp (`to_json_oaicompat_chat_stream`, commit 00efb3e): a
+null content first, the finish with an empty delta, `timings` beside the usage. Its server-common.cpp (commit 006639c)
+takes audio as `input_audio` with bare base64 and format wav or mp3, and no `audio_url`. Not recorded: never run."""
+
+
+def _sglang(end: str | None = None, stop: int | None = None, **delta: str) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": end, "matched_stop": stop}
+    return {"id": "x", "object": "chat.completion.chunk", "created": 1_764_000_000, "model": "m", "choices": [choice]}
+
 
 SGLANG = [
-    {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}], "usage": None},
+    _sglang(role="assistant", content=""),
+    _sglang(content="A dog"),
+    _sglang(content=" barks."),
+    _sglang("stop", 151_645),
     {
-        "choices": [
-            {"index": 0, "delta": {"content": "A dog barks.", "reasoning_content": None}, "matched_stop": None}
-        ],
-        "usage": None,
+        "choices": [],
+        "usage": {
+            "prompt_tokens": 36,
+            "total_tokens": 40,
+            "completion_tokens": 4,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 26},
+            "reasoning_tokens": 0,
+            "completion_tokens_details": None,
+        },
     },
-    {"choices": [{"index": 0, "delta": {"content": None}, "finish_reason": "stop", "matched_stop": 151_645}]},
-    {"choices": [], "usage": {"prompt_tokens": 36, "completion_tokens": 4, "total_tokens": 40}},
 ]
-"""As SGLang's source reads (never run here): `matched_stop`, null contents, usage in a chunk of its own."""
+"""By hand after sgl-project/sglang, python/sglang/srt/entrypoints/openai: sse_utils.py (commit 0671305),
+serving_chat.py and usage_processor.py (commit 056c7ec): `matched_stop` in the choice, nothing where a field of the
+delta is null, usage in a chunk of its own. Its protocol.py takes audio as `audio_url`, data URLs too, and has no
+`input_audio`. Not recorded: never run."""
+
+
+def _cloud(content: str, end: str | None = None, role: str | None = None) -> dict[str, Any]:
+    delta = {"content": content, "function_call": None, "refusal": None, "role": role, "tool_calls": None}
+    return {"choices": [{"delta": delta, "finish_reason": end, "index": 0, "logprobs": None}], "usage": None}
+
 
 CLOUD = [
-    {"choices": [{"delta": {"content": "", "role": "assistant"}, "index": 0, "finish_reason": None}], "usage": None},
-    {"choices": [{"delta": {"content": "A dog barks."}, "index": 0, "finish_reason": None}], "usage": None},
-    {"choices": [{"delta": {"content": ""}, "finish_reason": "stop", "index": 0}], "usage": None},
+    _cloud("", role="assistant"),
+    _cloud("A dog barks."),
+    _cloud("", "stop"),
     {
         "choices": [],
         "usage": {
@@ -72,7 +102,9 @@ CLOUD = [
         },
     },
 ]
-"""As the cloud's compatible mode is documented to stream: its count is of billed tokens, not of places."""
+"""By hand after Model Studio's documents: help.aliyun.com/zh/model-studio/qwen-mt-api (a streamed answer of the
+compatible mode, its nulls) and .../qwen3-omni-captioner (the usage: a count of billed tokens, not of places; audio as a
+data URL in `input_audio`, `data:;base64,`). Not recorded: never run."""
 
 
 async def stream(request: web.Request, events: list[dict[str, Any]], done: bool = True) -> web.StreamResponse:

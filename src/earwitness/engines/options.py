@@ -73,8 +73,8 @@ class UpstreamOptions:
     """Base addresses that end in /v1, one a replica, such as http://127.0.0.1:8001/v1."""
 
     dialect: str = "openai"
-    """How the server takes audio: openai (vLLM, SGLang, llama-server), audio_url, or dashscope (the cloud's compatible
-    mode, another Earwitness). `earwitness doctor --upstream URL` finds it. Default openai."""
+    """How the server takes audio: openai (vLLM, llama-server), audio_url (SGLang; vLLM too), or dashscope (the cloud's
+    compatible mode, another Earwitness). `earwitness doctor --upstream URL` finds it. Default openai."""
 
     model: str = "qwen3-omni-30b-a3b-captioner"
     """The model's name there."""

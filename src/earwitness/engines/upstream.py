@@ -134,7 +134,7 @@ class UpstreamEngine:
                         yield event
             except Unwell as error:
                 if spoken:
-                    raise Failed("The upstream server broke off in the middle of its answer.") from error
+                    raise error.told or Failed("The upstream server broke off in the middle of its answer.") from error
                 alone = len(self.replicas.all) == 1
                 if again or (alone and not error.stale):
                     raise final(error) from error
@@ -181,8 +181,12 @@ class UpstreamEngine:
                 allow_redirects=False,
             ) as reply:
                 await self._judge(replica, reply, seconds)
-                async for payload in _payloads(reply):
-                    yield piece(payload)
+                try:
+                    async for payload in _payloads(reply):
+                        yield piece(payload)
+                except Failed as error:  # a web page, an error inside a 200, no choices
+                    self.replicas.bad(replica)
+                    raise Unwell(GATEWAY, told=error) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             self.replicas.bad(replica)
             slow = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)

@@ -28,15 +28,24 @@ class Unwell(Exception):
     """A replica could not be reached, broke or is overloaded before it said a word: another one may be tried.
 
     Never leaves the engine: what is left of it becomes an error of the tree. `stale`: a connection from the pool was
-    found closed, so that the same server may be asked again.
+    found closed, so that the same server may be asked again. `told`: the error that its answer was read as.
     """
 
-    def __init__(self, status: int | None = None, reason: str = "", *, slow: bool = False, stale: bool = False) -> None:
+    def __init__(
+        self,
+        status: int | None = None,
+        reason: str = "",
+        *,
+        slow: bool = False,
+        stale: bool = False,
+        told: EngineError | None = None,
+    ) -> None:
         super().__init__(reason or f"status {status}")
         self.status = status
         self.reason = reason
         self.slow = slow
         self.stale = stale
+        self.told = told
 
 
 def sick(status: int) -> bool:
@@ -72,6 +81,8 @@ def refusal(status: int, said: str, seconds: float) -> EarwitnessError:
 
 def final(error: Unwell) -> EngineError:
     """What is told when no other replica is left to try."""
+    if error.told is not None:
+        return error.told
     if error.slow:
         return TimedOut("The upstream server did not answer in time.")
     if error.status in OVERLOADED:

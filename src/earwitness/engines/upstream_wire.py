@@ -43,7 +43,7 @@ DIALECTS: Mapping[str, Dialect] = {
 _PARTS: Mapping[Form, tuple[str, str]] = {
     "raw": ('{"type":"input_audio","input_audio":{"data":"', '","format":"wav"}}'),
     "audio_url": ('{"type":"audio_url","audio_url":{"url":"data:audio/wav;base64,', '"}}'),
-    "data_url": ('{"type":"input_audio","input_audio":{"data":"data:audio/wav;base64,', '"}}'),
+    "data_url": ('{"type":"input_audio","input_audio":{"data":"data:;base64,', '"}}'),
 }
 
 
