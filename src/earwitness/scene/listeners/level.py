@@ -64,7 +64,15 @@ def line(values: Array) -> tuple[float, float]:
 
 def envelope(loudness: Array, count: int) -> Array:
     """90th percentile of the loudness in each of `count` equal windows: pauses between words do not count."""
-    return np.array([np.percentile(w, 90) for w in np.array_split(loudness, count) if len(w)])
+    return np.array([_upper(np.sort(w)) for w in np.array_split(loudness, count) if len(w)])
+
+
+def _upper(ordered: Array) -> float:
+    """90th percentile of sorted values, as numpy interpolates it; its own function costs twenty times the sorting."""
+    place = 0.9 * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))
 
 
 def contour(loudness: Array, limit: dict[str, float]) -> Contour:

@@ -39,13 +39,25 @@ def banded(samples: Floats, low: float, high: float) -> Array:
 
 
 def resampled(samples: Floats, up: int, down: int) -> Floats:
-    """Length times up / down: zeros between the samples, a windowed sinc, every `down`th value. float32."""
+    """Length times up / down: zeros between the samples, a windowed sinc, every `down`th value. float32.
+
+    Only what is kept is computed: the outputs that fall on the same place between two samples share their weights.
+    """
     half = LOBES * max(up, down)
     at = np.arange(-half, half + 1)
     sinc = np.sinc(at / max(up, down)) * np.kaiser(2 * half + 1, BETA)
-    spread = np.zeros(len(samples) * up)
-    spread[::up] = samples
-    size = 1 << math.ceil(math.log2(len(spread) + 2 * half + 1))
-    full = np.fft.irfft(np.fft.rfft(spread, size) * np.fft.rfft(sinc * up / sinc.sum(), size), size)
-    made: Floats = full[half : half + len(spread) : down].astype(np.float32)
+    weights = sinc * up / sinc.sum()
+    count = -(-len(samples) * up // down)
+    reach = half // up + 1
+    padded = np.pad(samples.astype(np.float64), reach)
+    made = np.zeros(count, np.float32)
+    for phase in range(up):
+        first = next((i for i in range(up) if i * down % up == phase), None)
+        if first is None or first >= count:
+            continue
+        own = np.arange(-reach, reach + 1) * up - phase  # distance of each sample from the output, in finer steps
+        taps = np.where(np.abs(own) <= half, weights[np.clip(own + half, 0, 2 * half)], 0.0)
+        windows = np.lib.stride_tricks.sliding_window_view(padded, len(taps))[first * down // up :: down]
+        places = made[first::up]
+        places[:] = windows[: len(places)] @ taps
     return made

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.listener_runtime import session
+from earwitness.scene.listeners.listener_runtime import Crew, last, session
 
 SIZE, HOP, BANDS, PATCH = 512, 256, 96, 187
 
@@ -56,7 +57,8 @@ class Tagger:
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
         self.names = tuple((folder / "tags.txt").read_text("utf-8").splitlines())
-        self._session = session(folder / "mtt.onnx", threads)
+        self._session = session(folder / "mtt.onnx", arena=True)
+        self._crew = Crew(threads)
 
     def tags(self, samples: Floats) -> dict[str, float]:
         """Mean probability of each tag over patches of 3 s of 16 kHz samples; empty if there are no samples."""
@@ -68,7 +70,15 @@ class Tagger:
         frames = mel(samples)
         count = max(1, len(frames) // PATCH)
         patches = frames[: count * PATCH].reshape(count, PATCH, BANDS)
-        chosen = range(0, count, 2 if count > 4 else 1)  # tags of long music change little from 3 s to the next
-        scores = [self._session.run(["tags"], {"mel": patches[k : k + 1]})[0][0] for k in chosen]
+        # Tags of long music change little from 3 s to the next.
+        scores = self._crew.map(
+            lambda k: self._scores(patches[k]), range(2, count, 2) if count > 4 else range(1, count)
+        )
+        scores.insert(0, self._scores(patches[0], last()))
         mean = np.mean(np.array(scores, dtype=np.float64), axis=0)
         return {name: round(float(score), 4) for name, score in zip(self.names, mean, strict=True)}
+
+    def _scores(self, patch: Floats, options: Any = None) -> Floats:
+        """Probabilities of the tags in one patch float32[187, 96]."""
+        found: Floats = self._session.run(["tags"], {"mel": patch[None]}, options)[0][0]
+        return found

@@ -23,7 +23,7 @@ from earwitness.scene.listeners.listener import Context, Patches, Report
 from earwitness.scene.listeners.sound_events import ClassEvent, class_events, snapped
 from earwitness.scene.listeners.sound_groups import Group, alike, chosen, grouped
 from earwitness.scene.listeners.sound_naming import Cues, familiar, named, spread_db, vague, vetoed
-from earwitness.scene.listeners.sound_opinion import Head, Name, Opinion
+from earwitness.scene.listeners.sound_opinion import Head, Name, Opinion, Ranking
 from earwitness.scene.listeners.sound_report import rows, shape, sound, sounds
 from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.listeners.sound_scene import NO_RHYTHM, Scene
@@ -117,12 +117,16 @@ class SoundListener:
         account = Account()
         relative = scene.patches.times - np.float32(scene.span[0])
         speech = scene.patches.scores[:, scene.patches.classes.index("Speech")]
-        for group in grouped(scene.stretches, relative, scene.patches.embeddings, speech):
-            if self._owned(scene, group, tones):
+        groups = grouped(scene.stretches, relative, scene.patches.embeddings, speech)
+        owned = [self._owned(scene, g, tones) for g in groups]
+        ours = [g for g, theirs in zip(groups, owned, strict=True) if not theirs]
+        rankings = iter(self._opinion.rank_all([(scene.audio(g), scene.view(scene.picked(g))) for g in ours]))
+        for group, theirs in zip(groups, owned, strict=True):
+            if theirs:
                 account.hidden = True
                 self._glimpse(scene, group, account)
             else:
-                self._name(scene, group, events, account)
+                self._name(scene, group, next(rankings), events, account)
         self._bed(scene, account)
         out: list[Observation] = [] if account.bed is None else [account.bed]
         for group, name, cues in account.named:
@@ -141,10 +145,9 @@ class SoundListener:
         absolute = (group.start + scene.span[0], group.end + scene.span[0])
         return sum(overlap(absolute, t) for t in tones) >= TONES * (absolute[1] - absolute[0])
 
-    def _name(self, scene: Scene, group: Group, events: list[ClassEvent], account: Account) -> None:
-        """Names a group, by a second hearing or by the class that passes on its own in it, or leaves it unnamed."""
+    def _name(self, scene: Scene, group: Group, ranking: Ranking, events: list[ClassEvent], account: Account) -> None:
+        """Names a group, by its second hearing or by the class that passes on its own in it, or leaves it unnamed."""
         cues = scene.cues(group)
-        ranking = self._opinion.rank(scene.audio(group), scene.view(scene.picked(group)))
         name = named(ranking, cues)
         voted = self._voted(scene, group, events, cues)
         if voted is not None and (name is None or round(voted.chance - name.chance, 3) > 0):

@@ -23,7 +23,7 @@ import numpy as np
 
 from earwitness.clip import RATE, Floats
 from earwitness.scene.listeners.listener_filters import resampled
-from earwitness.scene.listeners.sound_tagger import Tagger, looped
+from earwitness.scene.listeners.sound_tagger import Heard, Tagger, looped
 from earwitness.scene.listeners.sound_views import LOOP_S, View, trimmed
 from earwitness.scene.ontology.concepts import ontology
 
@@ -33,6 +33,9 @@ SHARPNESS = 6.0
 CONSIDERED = 40
 SEEN = 0.3
 """Single class scores below this are not believed: the fit of their scale begins here."""
+
+AGAIN_STRIDE = 48
+"""Frames between the patches of the second hearings: 0.48 s, as in training."""
 
 LONGEST_S = 5.0
 """The loudest stretch of this length is listened to again, as in training."""
@@ -175,6 +178,12 @@ def read_head(path: Traversable | None = None) -> Head:
         )
 
 
+def view_of(heard: Heard) -> View:
+    """One hearing of a stretch, from its patches."""
+    _, scores, embeddings = heard
+    return View(scores.mean(axis=0), scores.max(axis=0), embeddings.mean(axis=0), embeddings.max(axis=0))
+
+
 class Opinion:
     """Names by the tagger's scores less the offsets, and by the head."""
 
@@ -194,18 +203,20 @@ class Opinion:
         self._head_to = [(i, place[n]) for i, n in enumerate(head_names) if n in place]
         self._speech = [column[label] for label, k in of_label.items() if known[k].owner == "speech"]
 
-    def view(self, samples: Floats, stride: int = 48) -> View:
-        """One hearing of the samples."""
-        _, scores, embeddings = self._tagger.run(samples, stride)
-        return View(scores.mean(axis=0), scores.max(axis=0), embeddings.mean(axis=0), embeddings.max(axis=0))
-
     def rank(self, samples: Floats, untouched: View) -> Ranking:
         """Names for what sounds, best first: the samples cut and looped, slower and faster, and the view of them as
         they are, which the caller has."""
-        cut = trimmed(samples)
+        return self.rank_all([(samples, untouched)])[0]
+
+    def rank_all(self, several: Sequence[tuple[Floats, View]]) -> list[Ranking]:
+        """`rank` for several stretches at once, which is faster than one by one."""
         shortest = round(LOOP_S * RATE)
-        again = (cut, resampled(cut, 5, 4), resampled(cut, 4, 5))
-        return self.judge([untouched, *(self.view(looped(v, shortest)) for v in again)])
+        again: list[Floats] = []
+        for samples, _ in several:
+            cut = trimmed(samples)
+            again += [looped(v, shortest) for v in (cut, resampled(cut, 5, 4), resampled(cut, 4, 5))]
+        views = [view_of(h) for h in self._tagger.run_all(again, AGAIN_STRIDE)] if again else []
+        return [self.judge([own, *views[3 * k : 3 * k + 3]]) for k, (_, own) in enumerate(several)]
 
     def judge(self, views: Sequence[View]) -> Ranking:
         """Names from the views (the first is the untouched one, the second the trimmed one)."""

@@ -53,7 +53,12 @@ def floor_db(levels: Floats) -> Floats:
     step = round(0.5 / FRAME_S)
     half = round(FLOOR_HALF_S / FRAME_S)
     at = np.arange(0, len(levels), step)
-    values = [np.percentile(levels[max(0, i - half) : i + half + 1], FLOOR_PERCENTILE) for i in at]
+    inner = (at >= half) & (at + half < len(levels))
+    values = np.empty(len(at))
+    values[~inner] = [np.percentile(levels[max(0, i - half) : i + half + 1], FLOOR_PERCENTILE) for i in at[~inner]]
+    if inner.any():
+        windows = np.lib.stride_tricks.sliding_window_view(levels, 2 * half + 1)[at[inner] - half]
+        values[inner] = np.percentile(windows, FLOOR_PERCENTILE, axis=1)
     return np.interp(np.arange(len(levels)), at, values).astype(np.float32)
 
 

@@ -25,15 +25,20 @@ def upper_limit(spectrum_db: Floats, rate: int, within_db: float = 65.0) -> tupl
     if width < 4 or n < 4 * width:
         return None
     level = spectrum_db.astype(np.float64)
-    best = (0.0, 0.0)
-    top = float(np.max(level))
-    for at in range(2 * width, n - width // 2, max(1, width // 8)):
-        before = float(np.median(level[at - width : at]))
-        after = float(np.median(level[at + width // 4 : at + width // 4 + width]))
-        rest = float(np.median(level[at + width // 4 :]))
-        if before > top - within_db and rest <= before - 6.0 and before - after > best[1]:
-            best = (at * step, before - after)
-    return (round(best[0], -2), round(best[1], 1)) if best[1] > 0 else None
+    at = np.arange(2 * width, n - width // 2, max(1, width // 8))
+    middles = np.median(np.lib.stride_tricks.sliding_window_view(level, width), axis=1)
+    before = middles[at - width]
+    beyond = at + width // 4
+    whole = beyond + width <= n
+    after = np.where(whole, middles[np.minimum(beyond, n - width)], 0.0)
+    after[~whole] = [float(np.median(level[b:])) for b in beyond[~whole]]
+    fall = before - after
+    for k in np.argsort(-fall, kind="stable").tolist():
+        if fall[k] <= 0:
+            break
+        if before[k] > float(np.max(level)) - within_db and float(np.median(level[beyond[k] :])) <= before[k] - 6.0:
+            return round(float(at[k]) * step, -2), round(float(fall[k]), 1)
+    return None
 
 
 def is_telephone(spectrum_db: Floats, rate: int, limit: dict[str, Any]) -> bool:

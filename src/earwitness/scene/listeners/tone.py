@@ -22,6 +22,10 @@ SHORT = 512
 LONG = 2048
 """Windows in samples at 16 kHz."""
 
+PAIRED, PAIRED_FRAMES, PAIRED_HZ = 0.9, 20, (280.0, 700.0)
+"""Share of two lines in short windows, how many frames have it, and where the stronger line lies: the least with which
+long windows can find a pair of a telephone line."""
+
 
 def exact(samples: Floats, run: Run) -> float:
     """Frequency in Hz of a steady run, from one long window over it (at most 2 s): short ones err below 150 Hz."""
@@ -67,10 +71,12 @@ class ToneListener:
         tolerance = self._limits["line"]["tolerance"]
         two = np.where(short.one >= limit["share"], 0.0, short.two)
         signals = digits(runs(short, two, limit, pair=True), tolerance)
-        long = frames(samples, LONG)
-        if long is None:
-            return signals
-        pairs = runs(long, np.where(long.one >= limit["share"], 0.0, long.two), limit, pair=True)
+        paired = (short.two >= PAIRED) & (short.first >= PAIRED_HZ[0]) & (short.first <= PAIRED_HZ[1])
+        # What long windows part lies side by side in the short ones: without that there is nothing to part.
+        long = frames(samples, LONG) if int(paired.sum()) >= PAIRED_FRAMES else None
+        pairs = (
+            [] if long is None else runs(long, np.where(long.one >= limit["share"], 0.0, long.two), limit, pair=True)
+        )
         return signals + lines(pairs, [r for r in single if self._steady(r)], tolerance, self._limits["line"]["dial_s"])
 
     def _signal(self, s: Signal, span: Span) -> Tone:

@@ -71,12 +71,16 @@ def _lines(power: Array, lobe: int, step: float, scale: float) -> Array:
     for k in range(-2, 3):  # the first line's main lobe; what is left of it is small beside a second line
         rest[rows, np.clip(centre + k, 0, power.shape[1] - 1)] = 0.0
     second, _ = _peak(rest, rows, lobe, step)
-    both = np.zeros(power.shape, bool)
-    for line in (first, second):
-        middle = np.rint(line / step).astype(np.int64)
+    beside = np.rint(second / step).astype(np.int64)
+    both = np.zeros(len(power))
+    for middle, known in ((centre, None), (beside, centre)):
         for k in range(-lobe, lobe + 1):
-            both[rows, np.clip(middle + k, 0, power.shape[1] - 1)] = True
-    return np.stack([level, first, second, share / total, (power * both).sum(axis=1) / total, np.zeros(len(power))])
+            at = middle + k
+            new = (at >= 0) & (at < power.shape[1])
+            if known is not None:
+                new &= np.abs(at - known) > lobe
+            both += np.where(new, power[rows, np.clip(at, 0, power.shape[1] - 1)], 0.0)
+    return np.stack([level, first, second, share / total, both / total, np.zeros(len(power))])
 
 
 def _peak(power: Array, rows: npt.NDArray[np.int64], lobe: int, step: float) -> tuple[Array, Array]:
