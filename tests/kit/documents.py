@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(p for place in (".", "docs", "examples", "deploy") for p in (ROOT / place).glob("*.md"))
 
-REMARK = re.compile(r"^<!-- (run|file|edit|prints|not run|run by)(?:: (.*))? -->$")
+REMARK = re.compile(r"^ *<!-- (run|file|edit|prints|not run|run by)(?:: (.*))? -->$")
 FENCE = re.compile(r"^( *)```(\w*)\s*$")
 INDENTED = " " * 4
 
