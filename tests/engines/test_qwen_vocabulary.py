@@ -58,6 +58,8 @@ async def test_the_real_vocabulary_from_file_to_client(checkpoint: Path, ranks: 
     assert body["usage"]["prompt_tokens"] == 25 + 8, "billed by the documented rule"
     assert body["choices"][0]["message"]["content"]
     assert body["earwitness"]["engine"].startswith("qwen/")
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["earwitness"]["facts"]["model_prompt_tokens"] == wanted(2.0), "the model's own count beside it"
 
 
 async def test_its_prompt_is_the_places_and_ten_marks(checkpoint: Path) -> None:

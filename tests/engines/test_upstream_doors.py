@@ -201,11 +201,18 @@ async def test_windows_are_for_those_who_ask(tmp_path: Path) -> None:
             one_pass = len(other.bodies)
             wish = {"windows": True, "evidence": True}
             asked = await asyncio.to_thread(post, server, CHAT, chat_body(long, earwitness=wish))
+            in_windows = len(other.bodies) - one_pass
+            native = await asyncio.to_thread(post, server, GENERATION, native_body(long))
+            one_pass_native = len(other.bodies) - one_pass - in_windows
+            told = await asyncio.to_thread(post, server, GENERATION, native_body(long, earwitness=wish))
     assert plain.json()["choices"][0]["message"]["content"] == "A dog barks."
-    assert one_pass == 1
+    assert (one_pass, one_pass_native) == (1, 1)
+    assert native.json()["output"]["choices"][0]["message"]["content"][0]["text"] == "A dog barks."
     text = asked.json()["choices"][0]["message"]["content"]
     assert text.startswith("0:00–0:")
-    assert len(other.bodies) - one_pass == asked.json()["earwitness"]["facts"]["windows"] == 3
+    assert told.json()["output"]["choices"][0]["message"]["content"][0]["text"] == text
+    assert in_windows == asked.json()["earwitness"]["facts"]["windows"] == 3
+    assert len(other.bodies) == 8
 
 
 async def test_runaway_repetition_ends_with_length_and_is_counted(tmp_path: Path) -> None:
