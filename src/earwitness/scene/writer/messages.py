@@ -68,7 +68,8 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One thing that the clip consists of, for opening and closing: a concept, music, or speech."""
+    """One thing that the clip consists of, for opening and closing: a concept, music, or speech. guess: a concept that
+    it may be."""
 
     what: Literal["sound", "music", "speech", "shape", "tone", "noise"]
     certainty: Certainty = "sure"
@@ -80,6 +81,7 @@ class Element:
     instruments: tuple[tuple[str, Certainty], ...] = ()
     solo: bool = False
     frequencies: tuple[float, ...] = ()
+    guess: str = ""
     start: float = 0.0
 
 

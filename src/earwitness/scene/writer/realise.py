@@ -36,7 +36,8 @@ def items(phrase: Items) -> str:
     words = [spell(i, "one") for i in phrase.items]
     if len(words) < 2:
         return "".join(words)
-    return f"{', '.join(words[:-1])} {phrase.word} {words[-1]}"
+    comma = "," if any(", " in w for w in words[:-1]) else ""
+    return f"{', '.join(words[:-1])}{comma} {phrase.word} {words[-1]}"
 
 
 def number_of(phrase: Phrase | None) -> Number:

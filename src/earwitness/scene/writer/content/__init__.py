@@ -34,7 +34,7 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
         told.append(overview.opening(evidence, part, memory, elements, silent, setting.quiet_ids(part)))  # type: ignore[arg-type]
     elif silent != memory.quiet and memory.quiet:
         memory.quiet = ""
-    told += [*happenings.ordered([*named, *formed]), *music_told, *spoken]
+    told += [*happenings.ordered([*named, *formed], [*music_told, *spoken]), *music_told, *spoken]
     told += manner.manners(part, memory)
     told += setting.cautions(part, memory)
     if (reaction := manner.reacting(spoken, named)) and memory.first("reacting"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -196,20 +197,24 @@ SHORT_OF = 0.1
 """Seconds by which one sound may reach into the next that is still told to follow it."""
 
 
-def ordered(told: list[Message]) -> list[Message]:
-    """Those of `told` that begin after all before them have ended are marked as following, the last of three or more
-    as the last."""
+def ordered(told: Sequence[Message], others: Sequence[Message]) -> list[Message]:
+    """`told`, of which those that begin after all before them (`others` too) have ended are marked as following, the
+    last of three or more as the last."""
     found: list[Message] = []
     end, count = -1.0, 0
-    starts = sorted((m.start, m.id) for m in told)
-    for m in sorted(told, key=lambda m: (m.start, m.id)):
+    starts = sorted((m.start, m.id) for m in (*told, *others))
+    own = {id(m) for m in told}
+    for m in sorted((*told, *others), key=lambda m: (m.start, m.id)):
         fresh = isinstance(m, Happening | Formed) and m.span is not None and not getattr(m, "closes", False)
         if fresh and count and m.start >= end - SHORT_OF:
             last = count >= 2 and (m.start, m.id) == starts[-1]
-            m = replace(m, order="last" if last else "then")  # type: ignore[call-arg]
+            marked = replace(m, order="last" if last else "then")  # type: ignore[call-arg]
+        else:
+            marked = m
         if m.span is not None:
             end, count = max(end, m.span[1]), count + 1
-        found.append(m)
+        if id(m) in own:
+            found.append(marked)
     return found
 
 

@@ -76,6 +76,7 @@ def _musical(m: Music) -> Musical | None:
         dynamics=m.dynamics if m.dynamics in ("building", "fading") else None,
         loop_s=m.loop_s,
         instrumental=m.vocals == "none"
+        and m.texture != "drums"
         and (m.vocals_score is None or certainty("music", "vocals", m.vocals_score) in ("sure", "likely")),
     )
     said = (found.tempo_bpm, found.key, found.genres, found.moods, found.dynamics, found.loop_s, found.instrumental)

@@ -25,7 +25,7 @@ from earwitness.scene.writer.messages import (
 CROWD = 3
 """With more things than this a closing leaves out the room, which has a sentence of its own."""
 
-MOST = 4
+MOST = 5
 """Things that an opening or closing names."""
 
 Silent = Literal["", "silent", "faint", "noise"]
@@ -59,8 +59,9 @@ def elements(messages: list[Message], memory: Memory) -> list[tuple[Element, tup
 def _element(m: Message) -> Element | None:
     if isinstance(m, Happening) and not m.closes and not m.again:
         return Element(
-            what="sound", certainty=m.certainty, concept=m.asserted, form=m.form, count=m.count, start=m.start
-        )
+            what="sound", certainty=m.certainty, concept=m.asserted, form=m.form, count=m.count, start=m.start,
+            guess=m.guess,
+        )  # fmt: skip
     if isinstance(m, Playing) and not m.closes and not m.again and RANK[m.certainty] >= 1:
         return Element(
             what="music", certainty=m.certainty, concept="music", instruments=m.instruments, solo=m.solo, start=m.start
@@ -72,6 +73,7 @@ def _element(m: Message) -> Element | None:
             concept=f"{m.texture}.{m.region}.{m.contour}",
             count=m.count,
             start=m.start,
+            guess=m.guess,
         )
     if isinstance(m, Toned):
         return Element(what="tone", certainty=m.certainty, concept=m.form, frequencies=m.frequencies_hz, start=m.start)
@@ -112,7 +114,7 @@ def closing(evidence: Evidence, memory: Memory, silent: Silent, summary: bool) -
     found.sort(key=lambda f: (f[0].start, f[0].what, f[0].concept))
     speech = [f for f in found if f[0].what in ("speech", "music")]
     rest = [f for f in found if f[0].what not in ("speech", "music")]
-    chosen = sorted([*speech, *rest[: max(1, MOST + 1 - len(speech))]], key=lambda f: f[0].start)
+    chosen = sorted([*speech, *rest[: max(1, MOST - len(speech))]], key=lambda f: f[0].start)
     because = tuple(dict.fromkeys(i for f in chosen for i in f[1]))
     more = (*memory.reading, *(i for ids in memory.feeling_ids.values() for i in ids))
     because = tuple(dict.fromkeys((*because, *more))) if because else ()

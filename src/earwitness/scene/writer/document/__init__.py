@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from earwitness.scene.writer.document.course import course
 from earwitness.scene.writer.messages import (
     Absence,
     Caution,
@@ -60,6 +61,10 @@ class Paragraph:
 Outline = tuple[Paragraph, ...]
 
 
+HAPPENING: tuple[Role, ...] = ("events", "music", "speech")
+"""Roles of what happens at a time."""
+
+
 def budget(seconds: float, first: bool, last: bool) -> int:
     """How many events a part of this length may tell, beside speech and music."""
     if first and last:
@@ -90,10 +95,9 @@ def plan(messages: tuple[Message, ...], seconds: float, first: bool, last: bool)
     for role in ("events", "speech"):
         if role in by_role:
             by_role[role].sort(key=_by_turns(by_role[role]) if role == "speech" else lambda m: (m.start, m.id))
-    happening: list[Role] = [r for r in ("events", "music", "speech") if r in by_role]
-    happening.sort(key=lambda r: min(m.start for m in by_role[r]))
+    happening: dict[Role, list[Message]] = {r: by_role[r] for r in HAPPENING if r in by_role}
     paragraphs = [Paragraph("overview", tuple(by_role["overview"]))] if "overview" in by_role else []
-    paragraphs += [Paragraph(r, tuple(by_role[r])) for r in happening]
+    paragraphs += [Paragraph(role, told) for role, told in course(happening)]
     rest = [m for r in ("meaning", "place", "recording") for m in by_role.get(r, [])]
     if len(paragraphs) > 1 and any(isinstance(m, Opening) and m.lead for m in paragraphs[0].messages):
         lead, following = paragraphs[0], paragraphs[1]

@@ -5,8 +5,7 @@ Rules are tried on neighbours until none fits. Joined clauses keep the union of 
 
 from __future__ import annotations
 
-from earwitness.scene.writer.phrase import Clause, Fixed, Line, Quote
-from earwitness.scene.writer.realise import clause_text
+from earwitness.scene.writer.phrase import Clause, Fixed, Items, Line, Noun, Phrase, Quote, Verb
 
 MOST_CLAUSES = 3
 """Clauses in one sentence."""
@@ -22,6 +21,7 @@ PAIRS = (
     ("music-is", "music-instrumental"),
     ("music-style", "music-mood"),
     ("room", "absence"),
+    ("room", "recording"),
     ("recording", "absence"),
     ("clear", "absence"),
 )
@@ -38,14 +38,22 @@ SHORT_WORDS = 14
 
 
 def _words(clause: Clause) -> int:
-    """How many words a clause has."""
-    return len(clause_text(clause).split())
+    """About how many words a clause has: those of its frame and of what fills its slots."""
+    return sum(len(_text(p).split()) for p in (Fixed(clause.frame), *(p for _, p in clause.slots)))
+
+
+def _text(phrase: Phrase) -> str:
+    if isinstance(phrase, Items):
+        return " ".join(_text(i) for i in phrase.items)
+    if isinstance(phrase, Noun):
+        return phrase.head
+    return phrase.lemma if isinstance(phrase, Verb) else phrase.text
 
 
 def _ends(line: Line, clause: Clause) -> bool:
     """Whether a sentence without a quotation can take up what is missing."""
     quoted = any(isinstance(p, Quote) for c in line.clauses for _, p in c.slots)
-    fits = sum(map(_words, (*line.clauses, clause))) <= ENDING_WORDS and ";" not in clause_text(line.clauses[-1])
+    fits = sum(map(_words, (*line.clauses, clause))) <= ENDING_WORDS and ";" not in line.clauses[-1].frame
     return clause.stem == "absence" and line.clauses[-1].stem.startswith(ENDING) and fits and not quoted
 
 

@@ -21,6 +21,9 @@ MUST = ("when", "how", "quote", "ending")
 
 RECENT = 4
 
+ECHOES = ("one hears", "can be heard", "there {is}", "there is", "{is} heard", "is heard")
+"""Phrases that do not stand in two sentences running while others fit."""
+
 
 @dataclass(slots=True)
 class Chooser:
@@ -37,6 +40,11 @@ class Chooser:
         """One of some wordings; no memory of what was used."""
         return max(options, key=lambda o: self._weight(message_id, o))
 
+    def _echoes(self, frame: Frame) -> bool:
+        """Whether a frame says "one hears" (or the like) as the one before it did."""
+        before = self.recent[-1] if self.recent else ""
+        return any(phrase in before and phrase in frame.text for phrase in ECHOES)
+
     def frame(self, key: str, message_id: str, slots: Mapping[str, Phrase], leading: bool = True) -> Frame:
         """The frame for a message. leading: it may begin with a time or another leading slot.
 
@@ -49,6 +57,7 @@ class Chooser:
         if not leading:
             fitting = [f for f in fitting if not f.text.startswith("{When}")] or fitting
         fresh = [f for f in fitting if f.id not in self.recent and self.used[f.id] < 2]
+        fresh = [f for f in fresh if not self._echoes(f)] or fresh
         best = max(fresh or fitting, key=lambda f: (0 if fresh else -self.used[f.id], self._weight(message_id, f.id)))
         self.recent.append(best.id)
         self.used[best.id] += 1

@@ -66,11 +66,7 @@ def element(e: Element) -> str:
     if e.what == "music":
         sure = tuple(i for i in e.instruments if i[1] == "sure")
         played = ensemble(sure, e.solo)
-        text = (
-            "music played on " + _list([spelled(i) if isinstance(i, Noun) else "" for i in played.items])
-            if played
-            else "music"
-        )
+        text = f"music played on {words.listed(played)}" if played else "music"
     elif e.what == "shape":
         texture, region, contour = e.concept.split(".")
         text = spelled(shape_noun(texture, region, contour, e.count or 1))
@@ -81,14 +77,9 @@ def element(e: Element) -> str:
     return text
 
 
-def hedged(e: Element) -> str:
-    """One thing with its hedge."""
-    text = element(e)
-    return {"sure": text, "likely": f"what sounds like {text}", "possible": f"what may be {text}"}[e.certainty]
-
-
-def _list(texts: list[str]) -> str:
-    return ", ".join(texts[:-1]) + f" and {texts[-1]}" if len(texts) > 1 else "".join(texts)
+def guessed(e: Element) -> str:
+    """What a thing may be besides, in brackets: it stands in a list."""
+    return f" (perhaps {spelled(words.in_scene(words.entry(e.guess)))})" if e.guess else ""
 
 
 def account(e: Element, m: Closing) -> str:
@@ -98,7 +89,8 @@ def account(e: Element, m: Closing) -> str:
             head = description(e.persons[0]).replace("speaker", "voice")
             return f"{spelled(Noun(head))} apparently reading aloud in {_names(e.languages)}"
         table = lexicon().feelings
-        felt = [table[key][level] for who, key, level in m.feelings if who == e.persons[0].name and key in table]
+        mine = [f for f in m.feelings if f[0] == e.persons[0].name and f[1] in table]
+        felt = [table[key][level].split(" | ")[0] for _, key, level in mine]
         who = "which" if description(e.persons[0]).endswith(("voice", "speaker")) else "who"
         return element(e) + (f", {who} {felt[-1]}" if felt else "")
     text = element(e)
@@ -107,22 +99,25 @@ def account(e: Element, m: Closing) -> str:
 
 def told_in(m: Closing) -> Items:
     """The elements of a closing as a list."""
-    texts: dict[str, None] = {}
-    for e in m.elements:
-        hedge = {"sure": "", "likely": "what sounds like ", "possible": "what may be "}[e.certainty]
-        texts[hedge + account(e, m)] = None
-    return Items(tuple(Fixed(t) for t in texts))
+    return _distinct([(account(e, m), e) for e in m.elements])
+
+
+HEDGES = {"sure": "", "likely": "what sounds like ", "possible": "what may be "}
+
+
+def _distinct(told: list[tuple[str, Element]]) -> Items:
+    """A list with each text once; neighbours that are equally unsure share a hedge."""
+    found: dict[str, None] = {}
+    before = "sure"
+    for text, e in told:
+        found[("" if e.certainty == before else HEDGES[e.certainty]) + text + guessed(e)] = None
+        before = e.certainty
+    return Items(tuple(Fixed(t) for t in found))
 
 
 def listed(elements: tuple[Element, ...]) -> Items:
     """The elements as a list, each once, in their order."""
-    told: dict[str, None] = {}
-    before = "sure"
-    for e in elements:
-        again = e.certainty == before and e.certainty != "sure"
-        told[element(e) if again else hedged(e)] = None
-        before = e.certainty
-    return Items(tuple(Fixed(t) for t in told))
+    return _distinct([(element(e), e) for e in elements])
 
 
 def opening(m: Opening, w: Wording) -> list[Clause]:

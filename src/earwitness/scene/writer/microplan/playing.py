@@ -55,7 +55,9 @@ def playing(m: Playing, w: Wording) -> list[Clause]:
     if m.again:
         return [w.clause("playing.again", m, {**slots, "how": ""}, "music")]
     if m.certainty != "sure":
-        return [w.clause(f"playing.{m.certainty}", m, slots, "music")]
+        played = ensemble(m.instruments, m.solo) if m.certainty == "likely" else None
+        on = f", played on {words.listed(played)}" if played else ""
+        return [w.clause(f"playing.{m.certainty}", m, {**slots, "played": on}, "music")]
     instruments = ensemble(m.instruments, m.solo)
     key = "playing.drums" if m.drums_only else "playing.named" if instruments else "playing.unnamed"
     clauses = [w.clause(key, m, {**slots, "instruments": instruments}, "music")]

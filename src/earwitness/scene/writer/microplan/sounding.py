@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import Entry, lexicon
-from earwitness.scene.writer.lexicon.grammar import ing, number
+from earwitness.scene.writer.lexicon.grammar import ing, number, plural
 from earwitness.scene.writer.messages import Formed, Happening, Toned
 from earwitness.scene.writer.microplan import numbers, words
 from earwitness.scene.writer.microplan.context import Wording
@@ -97,10 +97,11 @@ def tail(m: Happening) -> str:
     """Where it comes from and how it stands to the rest."""
     text = " in the background" if m.background else ""
     text += f" on the {m.side}" if m.side else ""
-    known = [
-        Noun(c, "mass", definite=True) if c in ("music", "speech") else words.known(words.entry(c)) for c in m.over
-    ]
-    return text + ("" if not known else f" over the {known[0].head}")
+    return text + "".join(f" over the {_known(c)}" for c in m.over)
+
+
+def _known(concept: str) -> str:
+    return concept if concept in ("music", "speech") else words.known(words.entry(concept)).head
 
 
 def order(m: Happening | Formed, w: Wording) -> str:
@@ -180,8 +181,8 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
         contour_word = "" if texture in ("sweep", "noise") and contour == "steady" else CONTOURS[contour]
         head = " ".join(x for x in (contour_word, region_word, core) if x)
     if count > 1:
-        plural = head + "s" if not head.endswith("noise") else head.replace("burst", "bursts")
-        return Noun(f"{number(count) if count <= 12 else str(count)} {plural}", "many")
+        first, of, rest = " ".join(head.split()).partition(" of ")
+        return Noun(f"{number(count) if count <= 12 else str(count)} {plural(first)}{of}{rest}", "many")
     return Noun(" ".join(head.split()))
 
 

@@ -103,7 +103,8 @@ def expressing(m: Expressing, w: Wording) -> list[Clause]:
     table = lexicon().feelings.get(m.feeling)
     if table is None:
         return []
-    slots: dict[str, Phrase | str | None] = {"subject": w.discourse.person(m.person), "feeling": table[m.certainty]}
+    feeling = w.pick(m, "feeling", tuple(table[m.certainty].split(" | ")))
+    slots: dict[str, Phrase | str | None] = {"subject": w.discourse.person(m.person), "feeling": feeling}
     return [w.clause("expressing.first", m, slots, f"person:{m.person.name}")]
 
 

@@ -6,7 +6,7 @@ import re
 
 from earwitness.scene.writer.lexicon import Entry, lexicon
 from earwitness.scene.writer.lexicon.grammar import article, ing, plural
-from earwitness.scene.writer.phrase import Noun
+from earwitness.scene.writer.phrase import Items, Noun
 
 
 def entry(concept: str) -> Entry:
@@ -70,3 +70,9 @@ def spelled(n: Noun) -> str:
     if n.definite:
         return f"the {n.head}"
     return n.head if n.bare or n.number != "one" else f"{n.article or article(n.head)} {n.head}"
+
+
+def listed(items: Items) -> str:
+    """A list of nouns inside of fixed words."""
+    told = [spelled(i) if isinstance(i, Noun) else "" for i in items.items]
+    return ", ".join(told[:-1]) + f" and {told[-1]}" if len(told) > 1 else "".join(told)
