@@ -28,7 +28,6 @@ from earwitness.scene.ontology.concepts import ontology
 COVERED = 0.6
 """Share of a sound's length inside speech, music or a measured tone from which those have the say."""
 
-ALIKE_S = 0.3
 PARENT_LIFT = 0.9
 """Doubtful children are summed into a parent as independent chances, but never above this."""
 

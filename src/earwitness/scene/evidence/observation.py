@@ -14,19 +14,8 @@ from earwitness.scene.evidence.quality import QualityKind
 
 Span = tuple[float, float]
 
-PatternKind = Literal[
-    "once",
-    "several",
-    "regular",
-    "irregular",
-    "continuous",
-    "intermittent",
-    "interrupted",
-    "approaching",
-    "receding",
-    "fading",
-    "swelling",
-]
+PatternKind = Literal["once", "several", "regular", "irregular", "continuous", "intermittent", "interrupted",
+                      "approaching", "receding", "fading", "swelling"]  # fmt: skip
 Side = Literal["left", "right", "centre"]
 
 

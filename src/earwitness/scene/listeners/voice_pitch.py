@@ -58,11 +58,6 @@ class PitchTracker:
         return Pitch(np.asarray(hz, np.float32).reshape(-1), np.asarray(confidence, np.float32).reshape(-1))
 
 
-def seconds_of(frames: int) -> float:
-    """Duration of `frames` frames in seconds."""
-    return frames * HOP / RATE
-
-
 def hertz(semitones: float) -> float:
     """Semitones over 100 Hz as Hz."""
     return 100.0 * math.pow(2.0, semitones / 12.0)
