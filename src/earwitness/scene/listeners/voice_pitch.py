@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.clip import RATE, Floats
+from earwitness.clip import Floats
 from earwitness.scene.listeners.listener_runtime import session
 
 HOP = 256
