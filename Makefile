@@ -4,6 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Without compiled modules every process that a test starts would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +30,7 @@ $(VENV)/.setup: requirements/build.txt requirements/server.txt pyproject.toml | 
 	$(INSTALL) requirements/build.txt
 	$(INSTALL) requirements/server.txt
 	$(PIP) install -qq --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.setup
