@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from earwitness.clip import RATE, Floats
-from earwitness.scene.listeners.sound_naming import Cues, backed_off, caution, familiar, in_family, named, vetoed
+from earwitness.scene.listeners.sound_naming import (
+    Cues,
+    attack_s,
+    backed_off,
+    caution,
+    familiar,
+    in_family,
+    named,
+    vetoed,
+)
 from earwitness.scene.listeners.sound_opinion import Name, Ranking, loudest, read_head, shaken
 from earwitness.scene.listeners.sound_recurrence import recurring
 from earwitness.scene.listeners.sound_rhythm import Rhythm, autocorrelation, rhythm
@@ -124,6 +133,18 @@ def test_bangs_must_decay_and_thunder_may_roll() -> None:
     assert vetoed("explosion", steady)
     assert not vetoed("thunder", steady)
     assert not vetoed("explosion", Cues(NONE, 9.0, None))
+
+
+def test_what_is_struck_does_not_swell() -> None:
+    levels = np.concatenate([np.linspace(-60, -10, 150), np.linspace(-10, -40, 50)]).astype(np.float32)
+    swell = attack_s(levels)
+    assert swell == pytest.approx(0.45, abs=0.02)
+    assert attack_s(np.concatenate([np.full(5, -60.0), np.linspace(-10, -50, 80)]).astype(np.float32)) <= 0.05
+    assert attack_s(np.zeros(0, np.float32)) == 0.0
+    for struck in ("timpani", "cymbal", "hammer"):
+        assert vetoed(struck, Cues(NONE, 9.0, None, swell))
+        assert not vetoed(struck, Cues(NONE, 9.0, None, 0.02))
+    assert not vetoed("whoosh_swoosh_swish", Cues(NONE, 9.0, None, swell))
 
 
 def ranked(**figures: float) -> Ranking:

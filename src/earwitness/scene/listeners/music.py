@@ -109,10 +109,11 @@ class MusicListener:
 
     def _borne_out(self, music: Music) -> bool:
         """Whether short music is more than a score: swells and rewound tape pass for it until one asks for an
-        instrument, a beat or a voice."""
+        instrument, a beat or a voice. Drums are no witness: booms and whooshes pass for them."""
         if music.end - music.start >= self._limits["gate"]["alone_s"]:
             return True
-        return bool(music.instruments) or music.tempo_bpm is not None or music.vocals not in (None, "none")
+        pitched = any(tag.name not in ("drums", "tabla") for tag in music.instruments)
+        return pitched or music.tempo_bpm is not None or music.vocals not in (None, "none")
 
     def _music(self, clip: Clip, span: Span, mean: float, patches: Patches, context: Context) -> Music:
         samples = clip.samples(*span)

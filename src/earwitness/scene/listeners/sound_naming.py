@@ -15,6 +15,13 @@ from earwitness.scene.ontology.concepts import ontology
 TICKS = frozenset({"tick", "clock", "clicking"})
 BANGS = frozenset({"explosion", "artillery_fire", "gunshot_gunfire", "machine_gun", "fireworks", "burst_pop"})
 BANG_SPREAD_DB = 6.0
+STRUCK = (
+    "drum", "gong", "cymbal", "mallet_percussion", "wood_block", "cowbell", "knock", "hammer", "tap", "slap_smack",
+    "chop", "clang", "thump_thud",
+)  # fmt: skip
+SLOW_S = 0.4
+"""What is struck does not take so long to become loud."""
+
 VAGUE = ("rubbing", "source_unknown", "impact")
 WIDE = frozenset({"human_sound", "domestic_sound", "natural_sound", "source_unknown", "rubbing"})
 """Parents that say next to nothing: no doubtful name gives way to them."""
@@ -30,20 +37,22 @@ RIVAL = 0.175
 @dataclass(frozen=True, slots=True)
 class Cues:
     """What was measured of a group: rhythm, spread of the 10 ms levels while it sounds (dB), prominence over the
-    floor (dB, None where nothing lies under it)."""
+    floor (dB, None where nothing lies under it), how long its loudest stretch takes to become loud (seconds)."""
 
     rhythm: Rhythm
     spread_db: float
     prominence_db: float | None
+    attack_s: float = 0.0
 
 
 def vetoed(concept: str, cues: Cues) -> bool:
-    """Whether physics speaks against a name: a clock that does not tick evenly, a bang that does not decay."""
+    """Whether physics speaks against a name: a clock that does not tick evenly, a bang that does not decay, a stroke
+    that swells."""
     if concept in TICKS:
         return cues.rhythm.period_s is None
     if concept in BANGS:
         return cues.spread_db <= BANG_SPREAD_DB
-    return False
+    return cues.attack_s >= SLOW_S and any(ontology().within(concept, s) for s in STRUCK)
 
 
 def caution(prominence_db: float | None) -> float:
@@ -133,6 +142,15 @@ def guessed(told: Name, best: Name, chance: float) -> Name:
     if round(chance, 3) < limits("sound")["naming"]["least"] or told.concept in ("canine", best.concept):
         return told
     return replace(told, guess=best.concept)
+
+
+def attack_s(levels: Floats) -> float:
+    """Seconds from the last level 15 dB under the loudest to the loudest of 10 ms levels in dB; 0 of none."""
+    if not len(levels):
+        return 0.0
+    top = int(np.argmax(np.round(levels, 2)))
+    under = np.flatnonzero(levels[:top] < levels[top] - 15.0)
+    return (top - (int(under[-1]) if len(under) else 0)) * 0.01
 
 
 def spread_db(levels: Floats) -> float:

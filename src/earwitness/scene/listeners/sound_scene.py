@@ -10,7 +10,7 @@ from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.observation import Side, Span
 from earwitness.scene.listeners.listener import Patches
 from earwitness.scene.listeners.sound_groups import Group, chosen
-from earwitness.scene.listeners.sound_naming import Cues, spread_db
+from earwitness.scene.listeners.sound_naming import Cues, attack_s, spread_db
 from earwitness.scene.listeners.sound_opinion import LONGEST_S, loudest
 from earwitness.scene.listeners.sound_rhythm import Rhythm, even, rhythm
 from earwitness.scene.listeners.sound_segments import FRAME_S, Stretch
@@ -77,8 +77,13 @@ class Scene:
         level = float(np.median([s.peak_db for s in group.stretches]))
         under = float(np.median([s.floor_db for s in group.stretches]))
         steady = group.sounding >= STEADY * self.length
+        loudest = max(group.stretches, key=lambda s: (round(s.peak_db, 1), -s.start))
+        first, last = round(loudest.start / FRAME_S), round(loudest.end / FRAME_S)
         return Cues(
-            self.beat(group), spread_db(self.levels[a : max(b, a + 2)]), None if steady else round(level - under, 1)
+            self.beat(group),
+            spread_db(self.levels[a : max(b, a + 2)]),
+            None if steady else round(level - under, 1),
+            attack_s(self.levels[max(0, first - 5) : max(last, first + 1)]),
         )
 
     def levels_of(self, group: Group) -> Floats:
