@@ -78,6 +78,56 @@ def test_a_signal_lets_streams_end_and_refuses_new_work(tmp_path: Path) -> None:
         assert server.communicate()[1] == ""
 
 
+OFFERS = "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\nUPGRADE: h2c\r\n"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with served(tmp_path_factory.mktemp("here"), Echo()) as running:
+        yield running
+
+
+def offering(size: int, last: bool = True) -> bytes:
+    """The head of a call with a body of `size` bytes, as Java's client sends it with its first request."""
+    connection = "close, Upgrade, HTTP2-Settings" if last else "Upgrade, HTTP2-Settings"
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: {connection}\r\n{OFFERS}"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {size}\r\n\r\n".encode()
+
+
+def answers(server: Served, *packets: bytes) -> bytes:
+    """What comes back until the connection ends; each packet arrives by itself."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection, suppress(ConnectionError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for packet in packets:
+            connection.sendall(packet)
+            time.sleep(0.05)
+        while piece := connection.recv(65536):
+            got += piece
+    return got
+
+
+def test_an_offer_of_another_protocol_is_passed_over(here: Served) -> None:
+    body = json.dumps(chat_body(data_url(tone(0.5)))).encode()
+    head = offering(len(body))
+    for packets in ((head + body,), (head, body), (head, body[:99], body[99:])):
+        got = answers(here, *packets)
+        assert got.startswith(b"HTTP/1.1 200 OK"), got[:300]
+        assert b"The clip lasts 0.500 seconds." in got
+    assert answers(here, offering(len(body), last=False) + body, head, body).count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_a_body_behind_such_an_offer_is_no_request(here: Served) -> None:
+    inner = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    head = offering(len(inner))
+    for packets in ((head, inner), (head + inner,)):
+        got = answers(here, *packets)
+        assert got.startswith(b"HTTP/1.1 400 ")
+        assert got.count(b"HTTP/1.1 ") == 1
+    cut = head.index(b"UPGRADE") + 4  # an offer in two pieces
+    assert b"200 OK" not in answers(here, head[:cut], head[cut:], inner)
+
+
 def test_without_calls_it_ends_at_once(tmp_path: Path) -> None:
     with process(tmp_path, 0, 10) as (server, root):
         requests.get(root + "/healthz", timeout=5)

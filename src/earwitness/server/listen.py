@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import re
 import signal
 import socket
 from asyncio.events import TimerHandle
@@ -24,6 +25,11 @@ from earwitness.server.warm import warm
 
 HEAD_LIMIT = 64 * 1024
 """Most bytes of the head of a request."""
+
+OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+PASSED_OVER = b"\r\nignored:"
+"""An offer of another protocol in a head, as Java's client and `curl --http2` make it, and what takes its place. The
+parser would take the body for that protocol's, and what follows for a request; HTTP lets a server pass it over."""
 
 TICK_S = 0.05
 
@@ -71,6 +77,16 @@ class Limited(HttpToolsProtocol):
     _head: TimerHandle | None = None
     _stuck: TimerHandle | None = None
     _head_bytes = 0
+    _in_body = False
+
+    def data_received(self, data: bytes) -> None:
+        if not self._in_body:
+            head, blank, rest = data.partition(b"\r\n\r\n")
+            data = OFFER.sub(PASSED_OVER, head) + blank + rest
+        super().data_received(data)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        self.transport.abort()  # an offer came in two pieces and was seen by the parser: what follows cannot be read
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -97,7 +113,12 @@ class Limited(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._headed()
+        self._in_body = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
