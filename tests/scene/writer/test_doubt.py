@@ -12,10 +12,12 @@ from earwitness.scene.evidence.observation import (
     Emotion,
     Music,
     Observation,
+    Pattern,
     Quality,
     Sound,
     Space,
     Tag,
+    Tone,
     Utterance,
     Voice,
 )
@@ -45,9 +47,20 @@ def with_voice(**given: object) -> list[Observation]:
     return [SAID, Voice(speaker="speaker_1", span=(0.0, END), score=0.97, listener="voice", **given)]  # type: ignore[arg-type]
 
 
+def fading(score: float) -> list[Observation]:
+    event = Sound(concept="applause", span=(1.0, 9.0), score=score, listener="sound")
+    form = Pattern(of="applause", form="fading", events=(event.id,), span=event.span, score=0.9, listener="sound")
+    return [event, form]
+
+
 MADE: dict[str, tuple[Callable[[float], list[Observation]], str]] = {
     "sound": (lambda s: [Sound(concept="siren", span=(1.0, 3.0), score=s, listener="sound")], r"\bsirens?\b"),
     "rain": (lambda s: [Sound(concept="rain", span=(0.0, END), score=s, listener="sound")], r"\brain\b"),
+    "tone": (
+        lambda s: [Tone(form="pure", frequencies_hz=(440.0,), span=(1.0, 4.0), score=s, listener="tone")],
+        r"\btone\b",
+    ),
+    "fading": (lambda s: fading(s), r"\bapplause\b"),
     "music": (lambda s: [Music(span=(0.0, END), score=s, listener="music")], r"\b[Mm]usic\b(?! can)"),
     "instrument": (lambda s: with_music(instruments=(Tag(name="piano", score=s),)), r"\bpiano\b"),
     "genre": (lambda s: with_music(genres=(Tag(name="jazz", score=s),)), r"\bjazz\b"),

@@ -148,7 +148,7 @@ class Formed(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Toned(Message):
-    """An artificial tone (fields as in `Tone`)."""
+    """An artificial tone (fields as in `Tone`); closes: one told earlier ends now."""
 
     form: str
     frequencies_hz: tuple[float, ...]
@@ -156,6 +156,7 @@ class Toned(Message):
     period_s: float | None = None
     count: int | None = None
     throughout: bool = False
+    closes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,8 @@ def sentence(line: Line) -> str:
     first, *rest = line.clauses
     text = clause_text(first)
     for joiner, clause in zip(line.joiners, rest, strict=True):
-        text += joiner + clause_text(clause, drop_subject=bool(clause.stem) and clause.stem == first.stem)
+        same = clause.slot("subject") is not None and clause.slot("subject") == first.slot("subject")
+        text += joiner + clause_text(clause, drop_subject=same or (bool(clause.stem) and clause.stem == first.stem))
     return finish(text)
 
 

@@ -122,7 +122,8 @@ def happenings(part: Part, memory: Memory, first: bool) -> list[Happening]:
             continue
         told.append(replace(h, running=runs_on, again=h.asserted in memory.told))
         memory.told.setdefault(h.asserted, h.because)
-    for key in sorted(set(memory.running) - set(going) - {"music"}):
+    over = set(memory.running) - set(going) - {"music"}
+    for key in sorted(k for k in over if not k.startswith("tone:")):
         gone = memory.running.pop(key)
         if gone.certainty == "sure":
             told.append(
@@ -184,13 +185,43 @@ def shapes(part: Part, named: list[Happening], memory: Memory) -> list[Message]:
         level = certainty_of(o) if isinstance(o, Tone | Shape) else None
         if level is None:
             continue
-        if isinstance(o, Tone) and memory.first(o.id):
-            found.append(_toned(o, part, level))
+        if isinstance(o, Tone):
+            found += _tones(o, part, memory, level)
         elif isinstance(o, Shape) and not any(overlap(o.span, s) > 0.5 * (o.end - o.start) for s in spans):
             bed = o.texture == "noise" and noisy
             if not bed and any(memory.first(f"shape:{o.texture}:{n}") for n in range(MOST_SHAPES)):
                 found.append(_formed(o, part, level))
-    return found
+    return found + _ended(part, memory)
+
+
+def _tone_key(o: Tone) -> str:
+    return f"tone:{o.form}:{'/'.join(str(round(f)) for f in o.frequencies_hz)}"
+
+
+def _tones(o: Tone, part: Part, memory: Memory, level: Certainty) -> list[Message]:
+    """A tone that begins, or the end of one that ran on; nothing while it goes on."""
+    key = _tone_key(o)
+    before = memory.running.pop(key, None)
+    continued = before is not None and o.start <= part.span[0] + EDGE_S
+    if not part.last and o.end >= part.span[1] - EDGE_S:
+        ids = before.because if before is not None and continued else (o.id,)
+        memory.running[key] = Running(ids, o.start, o.end, o.form)
+        return [] if continued else [_toned(o, part, level)]
+    if not continued:
+        return [_toned(o, part, level)]
+    ends_within = o.end < part.span[1] - EDGE_S
+    return [replace(_toned(o, part, level), closes=True)] if ends_within else []
+
+
+def _ended(part: Part, memory: Memory) -> list[Message]:
+    """Tones that ran to the border of the part before and are not heard in this one."""
+    there = {_tone_key(o) for o in part.observations if isinstance(o, Tone)}
+    gone = [key for key in sorted(memory.running) if key.startswith("tone:") and key not in there]
+    return [_silenced(memory.running.pop(key)) for key in gone]
+
+
+def _silenced(r: Running) -> Toned:
+    return Toned(because=r.because, span=(r.end, r.end), salience=0.4, form=r.concept, frequencies_hz=(), closes=True)
 
 
 SHORT_OF = 0.1

@@ -135,6 +135,11 @@ EVEN = ("quiet", "subdued", "calm")
 """Expressions that go with reading aloud."""
 
 
+FEW_WORDS, SOME_WORDS, MANY_WORDS = 6, 9, 13
+"""Words from which on a text may be taken for one that is read: where some could not be made out, where all could, and
+from which on that is likely."""
+
+
 def _stirred(e: Emotion) -> bool:
     """Whether an expression speaks against somebody reading aloud."""
     return (e.named is not None and e.named not in EVEN) or round(e.activation, 3) >= 0.5
@@ -142,20 +147,21 @@ def _stirred(e: Emotion) -> bool:
 
 def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memory) -> Inference | None:
     """Reading aloud: one voice that fills its clip with whole sentences in prose, without agitation, hesitation or
-    any other sound; never more than likely, and only possible when it is short."""
+    any other sound; never more than likely, and only possible when it is short or partly unclear."""
     us = [u for u in evidence.of(Utterance) if certainty_of(u) is not None]
-    if len(memory.persons) != 1 or named or not us or any(u.sung or u.doubtful for u in us):
+    if len(memory.persons) != 1 or named or not us or any(u.sung for u in us):
         return None
     if any(_stirred(e) for e in evidence.of(Emotion) if overlap(e.span, part.span) > 0):
         return None
     text = Turn("", tuple(us)).text
     language = us[0].language
-    if words_of(text, language) < 9 or any(mark in text for mark in "?!？！"):
+    doubtful = any(u.doubtful for u in us)
+    if words_of(text, language) < (FEW_WORDS if doubtful else SOME_WORDS) or any(mark in text for mark in "?!？！"):
         return None
     spoken = sum(u.end - u.start for u in us) / max(evidence.facts.seconds, 0.1)
     if spoken < 0.6 or not memory.first("reading"):
         return None
-    sure_enough = words_of(text, language) >= 13
+    sure_enough = words_of(text, language) >= MANY_WORDS and not doubtful
     memory.reading = tuple(u.id for u in us) if sure_enough else ()
     return Inference(
         because=tuple(u.id for u in us), certainty="likely" if sure_enough else "possible",

@@ -75,7 +75,7 @@ def _element(m: Message) -> Element | None:
             start=m.start,
             guess=m.guess,
         )
-    if isinstance(m, Toned):
+    if isinstance(m, Toned) and not m.closes:
         return Element(what="tone", certainty=m.certainty, concept=m.form, frequencies=m.frequencies_hz, start=m.start)
     return None
 

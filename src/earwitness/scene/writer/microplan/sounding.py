@@ -7,7 +7,7 @@ from dataclasses import replace
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import Entry, lexicon
 from earwitness.scene.writer.lexicon.grammar import ing, number, plural
-from earwitness.scene.writer.messages import Formed, Happening, Toned
+from earwitness.scene.writer.messages import Certainty, Formed, Happening, Toned
 from earwitness.scene.writer.microplan import numbers, words
 from earwitness.scene.writer.microplan.context import Wording
 from earwitness.scene.writer.phrase import Clause, Fixed, Noun, Phrase, Verb
@@ -68,6 +68,7 @@ def rhythm(m: Happening, w: Wording) -> str:
         key = ""
     else:
         key = keys.get(m.form, m.form)
+        key += "_on" if m.form in MOVING and m.certainty != "sure" else ""
     if not key:
         return ""
     texts = tuple(f.text for f in lexicon().frame(f"rhythm.{key}"))
@@ -186,6 +187,12 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
     return Noun(" ".join(head.split()))
 
 
+def doubted(noun: Noun, level: Certainty) -> Noun:
+    """A noun with its hedge."""
+    hedge = {"sure": "", "likely": "what sounds like ", "possible": "what may be "}[level]
+    return Noun(f"{hedge}{words.spelled(noun)}", noun.number, bare=True) if hedge else noun
+
+
 def formed(m: Formed, w: Wording) -> Clause:
     """A sound told by its form."""
     subject = shape_noun(m.texture, m.region, m.contour, m.count)
@@ -202,6 +209,7 @@ def formed(m: Formed, w: Wording) -> Clause:
     how = "throughout" if m.throughout and w.clip_s > 1 else ""
     if m.period_s is not None and m.count >= RHYTHM:
         how = f"in a steady rhythm, {numbers.period(m.period_s)}"
+    subject = doubted(subject, m.certainty)
     slots: dict[str, Phrase | str | None] = {"subject": subject, "when": place, "how": how, "order": order(m, w)}
     return w.clause("formed.first", m, slots, f"shape:{m.id}")
 
@@ -228,7 +236,13 @@ def tone_noun(form: str, frequencies: tuple[float, ...], digits: str) -> Noun:
 
 
 def toned(m: Toned, w: Wording) -> Clause:
-    """An artificial tone."""
+    """An artificial tone, or its end."""
+    noun = tone_noun(m.form, m.frequencies_hz, m.digits)
+    if m.closes:
+        ends: dict[str, Phrase | str | None] = {"end": Verb("end"), "stop": Verb("stop")}
+        known = Noun("tone" if noun.number == "one" else "tones", noun.number, definite=True)
+        place = numbers.at(m.span[1] if m.span else 0.0, False, w.clip_s)
+        return w.clause("toned.closes", m, {"subject": known, "when": place, **ends}, f"tone:{m.form}")
     how = []
     if m.count is not None and m.count > 1 and m.form == "beeps":
         how.append(numbers.counted(m.count))
@@ -241,7 +255,7 @@ def toned(m: Toned, w: Wording) -> Clause:
         "toned.first",
         m,
         {
-            "subject": tone_noun(m.form, m.frequencies_hz, m.digits),
+            "subject": doubted(noun, m.certainty),
             "verb": Verb("sound"),
             "how": ", ".join(how),
             "when": place,
