@@ -32,7 +32,7 @@ from typing import Any
 from bench.caption import COMMAND
 from bench.long import SEED, labels, shared
 from bench.machine import machine, save
-from bench.servers import MODEL, STARTED, running
+from bench.servers import MODEL, STARTED
 from earwitness.bulk import manifest
 from earwitness.bulk.run import Run
 from earwitness.bulk.sinks import rows, sink
@@ -127,8 +127,17 @@ def server(threads: int) -> Iterator[str]:
         own |= {"LEDGER_URL": f"sqlite:///{folder}/ledger.db", "SCENE_THREADS": str(threads)}
         call = ["env", *(f"EARWITNESS_{key}={value}" for key, value in own.items())]
         call += [sys.executable, "-c", STARTED, "serve", "--port", "0", "-q"]
-        with running(*call) as line:
-            yield line.split()[3]
+        log = Path(folder) / "log"
+        with log.open("w") as err:
+            process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=err, text=True)
+        try:
+            words = process.stdout.readline().split() if process.stdout else []
+            if len(words) < 4:
+                raise RuntimeError(f"the server did not come up: {log.read_text(encoding='utf-8')[-2000:]}")
+            yield words[3]
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
 
 
 # ---------------------------------------------------------------- counting
