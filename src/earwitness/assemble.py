@@ -36,9 +36,6 @@ from earwitness.weights.store import Store
 
 T = TypeVar("T")
 
-WINDOWS_A_SERVER = 4
-"""Windows of one long clip that an upstream server gets at once; its own batching makes more of them."""
-
 
 def store(settings: Settings, progress: Progress = silent) -> Store:
     """The store of model files."""
@@ -55,9 +52,8 @@ def engine(settings: Settings, models: Store) -> Engine:
     if settings.engine == "scene":
         hears: Engine = made(settings.scene, models)
         return hears
-    servers = WINDOWS_A_SERVER * len(settings.upstream.urls)
-    at_once = servers if settings.engine == "upstream" else settings.qwen.batch
-    return Windowed(made(getattr(settings, settings.engine)), at_once, speech)
+    options = getattr(settings, settings.engine)
+    return Windowed(made(options), getattr(options, "at_once", 1), speech)
 
 
 def uploads(settings: Settings) -> Uploads:

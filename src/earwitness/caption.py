@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -222,8 +222,3 @@ async def fold(events: AsyncIterable[Event]) -> Caption:
     async for event in events:
         folder.add(event)
     return folder.caption()
-
-
-def with_usage(finish: Finish, usage: Usage) -> Finish:
-    """The same finish with its usage filled in."""
-    return replace(finish, usage=usage)

@@ -6,12 +6,12 @@ import asyncio
 import threading
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from earwitness.caption import Caption, Delta, Event, Finish, Folder, Heard, Options, Usage, with_usage
+from earwitness.caption import Caption, Delta, Event, Finish, Folder, Heard, Options, Usage
 from earwitness.clip import RATE, Clip
 from earwitness.engines.options import SceneOptions
 from earwitness.engines.scene import SceneEngine, plain
@@ -106,7 +106,7 @@ async def test_sentences_make_up_the_text() -> None:
 def folded(events: list[Event]) -> Caption:
     folder = Folder()
     for e in events:
-        folder.add(with_usage(e, Usage(1, 8, 1)) if isinstance(e, Finish) else e)
+        folder.add(replace(e, usage=Usage(1, 8, 1)) if isinstance(e, Finish) else e)
     return folder.caption()
 
 

@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge
 
+WINDOWS_A_SERVER = 4
+"""Windows of one long clip that an upstream server gets at once; its own batching makes more of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SceneOptions:
@@ -64,6 +67,11 @@ class QwenOptions:
     """Compare the files of weights with their SHA-256 where it is known (a list SHA256SUMS in the folder, or what the
     hub's downloader leaves there); reads all of them once more. Default true."""
 
+    @property
+    def at_once(self) -> int:
+        """Windows of one long clip that are heard side by side."""
+        return self.batch
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamOptions:
@@ -100,3 +108,8 @@ class UpstreamOptions:
     check_tokens: bool = True
     """Compare the prompt tokens that the server reports with Qwen3-Omni's count, and say in the caption's facts where
     it has heard less. Turn it off for another model behind the server. Default true."""
+
+    @property
+    def at_once(self) -> int:
+        """Windows of one long clip that are heard side by side."""
+        return WINDOWS_A_SERVER * len(self.urls)
