@@ -79,9 +79,27 @@ def quality() -> str | None:
         "",
         f"Words quoted on the {result['without_speech']} clips where nobody speaks: "
         f"{len(false) or 'none'} by Earwitness, {len(peer) or 'none'} by the loop.",
+        *_more(),
         *_read(result),
     ]
     return "\n".join([how(result), "", *lines])
+
+
+def _more() -> list[str]:
+    """Blanks filled in from captions alone, and generated sequences."""
+    lines: list[str] = []
+    if cloze := load("cloze"):
+        rows = [{key: r[key] for key in ("blank", "n", "right", "wrong", "not stated")} for r in cloze["rows"]]
+        lines += ["", "Sentences with a blank, made from the labels and filled in from the caption alone:", ""]
+        lines += [table(rows), "", how(cloze)]
+    if r := load("sequences"):
+        lines += [
+            "",
+            f"Generated sequences of known sounds at known times: of {r['events']} events {number(r['mentioned'])} are "
+            f"mentioned; of neighbours that are, {number(r['order'])} in order; {number(r['times'])} with their time "
+            f"right. {how(r)}",
+        ]
+    return lines
 
 
 def _read(result: Result) -> list[str]:

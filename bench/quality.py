@@ -132,7 +132,7 @@ def measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def _kept(clip: dict[str, Any]) -> dict[str, Any]:
     judged = clip.pop("judged")
     wrong = {key: judged[key] for key in ("missed", "false_claims") if judged.get(key)}
-    return {key: value for key, value in clip.items() if value is not None} | wrong
+    return {key: value for key, value in clip.items() if value is not None or key == "caption"} | wrong
 
 
 def main() -> None:

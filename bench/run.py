@@ -48,6 +48,13 @@ class Part:
 PARTS = (
     Part("quality", "quality", "quality --every 5", ("quality",), "a tagger and a transcriber in a loop"),
     Part(
+        "cloze",
+        "cloze bench/results/quality.json",
+        "cloze bench/results/quick/quality.json",
+        ("cloze",),
+        "the labels' own words, on the captions of quality",
+    ),
+    Part(
         "speed",
         "caption speed --clips 2 --repeats 5",
         "caption speed --clips 1 --repeats 1",

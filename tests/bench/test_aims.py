@@ -60,4 +60,5 @@ def test_every_aim_belongs_to_a_part_that_can_be_run() -> None:
     from bench.run import LONG, PARTS
 
     written = {name for part in (*PARTS, *LONG) for name in part.results}
-    assert {aim.part for aim in aims.AIMS} <= written
+    by_hand = {"sequences"}  # three commands in turn, see bench/sequences.py
+    assert {aim.part for aim in aims.AIMS} <= written | by_hand
