@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
@@ -30,14 +31,19 @@ BLOCK = RATE // 10
 Samples = npt.NDArray[np.int16]
 
 
-def opened(given: str) -> IO[bytes]:
+@contextmanager
+def opened(given: str) -> Iterator[IO[bytes]]:
     """Raw samples of a path, an address, the microphone, or standard input."""
     if given == "-":
-        return sys.stdin.buffer
+        yield sys.stdin.buffer
+        return
     source = ["-f", "alsa", "-i", "default"] if given == "microphone" else ["-i", given]
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", *source, "-f", "s16le", "-ac", "1", "-ar", str(RATE), "-"]
-    stream = subprocess.Popen(command, stdout=subprocess.PIPE).stdout
-    return stream or sys.stdin.buffer  # there is always one: it was asked for
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as ffmpeg:
+        try:
+            yield ffmpeg.stdout or sys.stdin.buffer  # there is always one: it was asked for
+        finally:
+            ffmpeg.terminate()
 
 
 def blocks(stream: IO[bytes]) -> queue.SimpleQueue[Samples | None]:
@@ -94,6 +100,19 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02}:{int(seconds) % 60:02}"
 
 
+def watch(waiting: queue.SimpleQueue[Samples | None], longest_s: float, words: list[str]) -> None:
+    """Prints what is heard in each window: all of them, or those in which one of the words was heard or said."""
+    for start, samples in windows(waiting, longest_s):
+        caption = earwitness.caption(earwitness.Clip.from_samples(samples, RATE))
+        found = matches(caption, words)
+        if not words or found:
+            head = f"{clock(start)}  {', '.join(dict.fromkeys(found))}: " if words else f"{clock(start)}  "
+            print(head + " ".join(caption.text.split()), flush=True)
+        behind_s = waiting.qsize() * BLOCK / RATE
+        if behind_s > longest_s:
+            print(f"{behind_s:.0f} s behind", file=sys.stderr)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", help="a path, an address, `microphone`, or `-` for raw samples")
@@ -101,15 +120,8 @@ def main() -> None:
     parser.add_argument("--for", dest="words", default="", metavar="WORDS", help="only windows that hold one of these")
     chosen = parser.parse_args()
     words = [word.strip().lower() for word in chosen.words.split(",") if word.strip()]
-    waiting = blocks(opened(chosen.input))
-    for start, samples in windows(waiting, chosen.seconds):
-        caption = earwitness.caption(earwitness.Clip.from_samples(samples, RATE))
-        found = matches(caption, words)
-        if not words or found:
-            head = f"{clock(start)}  {', '.join(dict.fromkeys(found))}: " if words else f"{clock(start)}  "
-            print(head + " ".join(caption.text.split()), flush=True)
-        if waiting.qsize() * BLOCK / RATE > chosen.seconds:
-            print(f"{waiting.qsize() * BLOCK / RATE:.0f} s behind", file=sys.stderr)
+    with opened(chosen.input) as stream:
+        watch(blocks(stream), chosen.seconds, words)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from kit.clients import Files, Served, files, served, tone
 from kit.documents import DOCUMENTS, ROOT, Block, Remark, blocks, read
 from kit.echo import Speaks
 
+pytestmark = pytest.mark.timeout(400)
+
 WALKS = "extend.md"
 """Its blocks are those of test_extend.py."""
 
@@ -80,7 +82,7 @@ def test_the_block_runs(block: Block, server: Served, media: Files, desk: Path) 
     text = block.text.replace("http://127.0.0.1:8000", server.root)
     text = text.replace("https://example.com/birds.mp3", media.url("birds.mp3"))
     command = ["bash", "-euo", "pipefail", "-c", text] if block.language == "sh" else [sys.executable, "-c", text]
-    done = subprocess.run(command, cwd=desk, env=environment(server, desk), capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=desk, env=environment(server, desk), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
     said = [r.says for r in _after(block)]
     assert all(words in done.stdout for words in said), done.stdout

@@ -15,6 +15,7 @@ import pytest
 from kit.documents import ROOT, Block, Remark, read
 
 PAGE = ROOT / "docs" / "extend.md"
+pytestmark = pytest.mark.timeout(600)
 COPIED = ("src", "tests/architecture", "tests/kit", "tests/scene/ontology", "tests/conftest.py", "tests/data",
           "requirements", "docs", "pyproject.toml")  # fmt: skip
 CHECKS = ("imports", "ontology")
@@ -67,7 +68,7 @@ class Walk:
             "EARWITNESS_OFFLINE": "1",
             "EARWITNESS_SCENE_STRICT": "1",
         }
-        done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, cwd=self.tree, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -18,6 +18,7 @@ from kit.echo import Speaks
 from kit.node import openai
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.timeout(400)
 EXTRA = ('Quotes “here” and "there", a tab\tand a \\ backslash, ä é 中 \N{MUSICAL NOTE}.',)
 
 
@@ -54,7 +55,7 @@ def run(server: Served, command: list[str | Path], folder: Path | None = None) -
         "DASHSCOPE_HTTP_BASE_URL": server.dashscope,
         "EARWITNESS_URL": server.root,
     }
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
