@@ -152,8 +152,12 @@ def speed() -> str | None:
 
 
 def growth() -> str | None:
-    """Time and memory against length; hours; many clips."""
-    result = load("growth-length")
+    """Time and memory against length, and the two long clips."""
+    parts = [_lengths(load("growth-length")), _long(load("caption-long"))]
+    return "\n\n".join(part for part in parts if part) or None
+
+
+def _lengths(result: Result | None) -> str | None:
     if not result:
         return None
     rows = [
@@ -179,6 +183,29 @@ def growth() -> str | None:
             "(1: linear).",
         ]
     return "\n".join(lines)
+
+
+def _long(result: Result | None) -> str | None:
+    """39 minutes of near silence and of talk and music."""
+    if not result:
+        return None
+    names = {"quiet": "near silence, four events", "talk": "talk and music"}
+    rows = [
+        {
+            "39 minutes of": names[r["clip"]],
+            "who": r["who"],
+            "first words, s": number(r["first_s"], 1),
+            "whole, s": number(r["total_s"], 0) if ours_or_whole(r, result) else "stopped at its first segment",
+            "peak, MB": number(r["peak_mb"], 0),
+        }
+        for r in result["rows"]
+    ]
+    return "\n".join([table(rows), "", how(result)])
+
+
+def ours_or_whole(row: dict[str, Any], result: Result) -> bool:
+    """Whether a run went to its end: ours always, the peer's where it was let."""
+    return row["who"] == "earwitness" or bool(result["peer_in_full"])
 
 
 def hours() -> str | None:
