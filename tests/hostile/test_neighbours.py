@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from earwitness.intake import Limits
 from earwitness.server.options import ServerOptions
 from kit.calls import CHAT, chat_body
 from kit.clients import data_url, eventually
+from kit.services import free_port
 from kit.siege import SECRET
 from kit.sounds import noise, tone, wav_bytes
 
@@ -73,12 +73,6 @@ def resident(pid: int) -> int:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
     except (OSError, IndexError):
         return 0
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -10,10 +10,6 @@ from earwitness.caption import Reason, Usage
 Closed = Literal["ok", "failed", "cancelled", "blocked"]
 """How a request ends: told to its end; broken or refused in work; left by its caller; refused by the policy."""
 
-Status = Closed | Literal["open", "interrupted"]
-"""`open` while in work; `interrupted` where the server was killed in the middle."""
-
-
 NOTHING = Usage(0, 0, 0)
 
 

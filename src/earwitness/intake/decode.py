@@ -74,6 +74,13 @@ class _Job:
         return bool(done)
 
 
+def environment() -> dict[str, str]:
+    """The environment of a child: nothing of ours that it does not need (no key, no token), one thread."""
+    keep = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
+    one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return {k: v for k, v in os.environ.items() if k in keep} | one
+
+
 class Decoder:
     """Decodes files in forked children of one template process; for use in one event loop.
 
@@ -115,8 +122,6 @@ class Decoder:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         start = Path(__file__).with_name("start.py")
-        environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")}
-        environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         try:
             self._process = await asyncio.to_thread(
                 subprocess.Popen,
@@ -125,7 +130,7 @@ class Decoder:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=environment,
+                env=environment(),
                 cwd="/",
                 start_new_session=True,
             )

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from earwitness.errors import BadRequest, EarwitnessError, Failed, NotAudio, TooLarge
 from earwitness.intake import check_file
-from earwitness.intake.decode import death
+from earwitness.intake.decode import death, environment
 from earwitness.intake.limits import Limits
 from earwitness.intake.result import MAX_LINE, Refused, Word, gave_up, refusal
 from earwitness.intake.spool import spool_failed
@@ -216,9 +216,6 @@ def _run(path: Path, out: Path | None, order: dict[str, Any], limits: Limits) ->
 
 def _child(job: dict[str, Any], fds: list[int], seconds: float) -> int:
     """The return code of the child, as subprocess says it: negative for a signal."""
-    keep = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
-    environment = {k: v for k, v in os.environ.items() if k in keep}
-    environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     command = [sys.executable, "-I", str(Path(__file__).with_name("start.py")), "encoder", json.dumps(job)]
     quiet = subprocess.DEVNULL
     try:
@@ -228,7 +225,7 @@ def _child(job: dict[str, Any], fds: list[int], seconds: float) -> int:
             stdout=quiet,
             stderr=quiet,
             pass_fds=fds,
-            env=environment,
+            env=environment(),
             cwd="/",
             timeout=seconds,
             check=False,

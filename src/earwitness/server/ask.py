@@ -75,7 +75,7 @@ def messages(given: Any, read: Callable[[Any, Found], None]) -> Found:
         read: takes the content of one user message to pieces, in the protocol's own form.
 
     Raises:
-        BadRequest: no list, an empty one, or none from the user (E10, E11); and what `read` raises.
+        BadRequest: no list, an empty one, or none from the user; and what `read` raises.
     """
     if given is None:
         raise BadRequest('Either "prompt" or "messages" must exist and cannot both be none', code="messages_missing")
@@ -174,7 +174,7 @@ def options(given: Mapping[str, Any], largest_seed: int) -> Options:
         largest_seed: the protocol's own bound.
 
     Raises:
-        BadRequest: a value out of its range (E29), a choice that is not served.
+        BadRequest: a value out of its range, a choice that is not served.
     """
 
     def take(name: str, read: Callable[[Any], Any]) -> Any:
@@ -214,7 +214,7 @@ def refuse_others(given: Mapping[str, Any]) -> None:
     """Refuses what would need another kind of answer: tools, other modalities, other formats.
 
     Raises:
-        BadRequest: tools (E30) or an option that is not served.
+        BadRequest: tools or an option that is not served.
     """
     if given.get("tools"):
         raise BadRequest("The tool call is not supported.", code="tools", field="tools")

@@ -48,7 +48,7 @@ class Bodies:
         """The body as a JSON object; its room counts as taken until the context is left.
 
         Raises:
-            BadRequest: not declared as JSON (E7), no JSON object (E6), too large (E8), or it stopped coming.
+            BadRequest: not declared as JSON, no JSON object, too large, or it stopped coming.
             Busy: too many bodies are being read.
             Cancelled: the client left.
         """
@@ -69,7 +69,7 @@ class Bodies:
         """The body as it came, of at most `limit` bytes; its room counts as taken until the context is left.
 
         Raises:
-            BadRequest: too large (E8), or it stopped coming.
+            BadRequest: too large, or it stopped coming.
             Busy: too many bodies are being read.
             Cancelled: the client left.
         """
@@ -179,7 +179,7 @@ async def parse(body: bytearray | bytes, base64_limit: int) -> Body:
     """A JSON object from its bytes; in a thread where it is large.
 
     Raises:
-        BadRequest: it is not one (E6).
+        BadRequest: it is not one.
     """
     if len(body) > LARGE:
         return await asyncio.to_thread(parse_now, body, base64_limit)

@@ -43,7 +43,7 @@ class Call:
         """What the engine tells, as it tells it; all of it at the end where a policy must see the whole first.
 
         Raises:
-            NotAllowed: the policy blocks what was heard; nothing of it was told (E35).
+            NotAllowed: the policy blocks what was heard; nothing of it was told.
             TimedOut: its turn did not come.
         """
         told = self.policy.passed(self.captioner.listen(self.clip, self.ask.options))

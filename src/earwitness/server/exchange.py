@@ -152,7 +152,7 @@ class Exchange:
         """To be awaited before a body is read: where there is no place for a call it passes by unread.
 
         Raises:
-            Busy: there is none (E33).
+            Busy: there is none.
         """
         try:
             self.places.look(principal.owner, shared=not principal.anonymous)
@@ -164,7 +164,7 @@ class Exchange:
         """Whether the caller may use this model.
 
         Raises:
-            NotAllowed: its key is for others (E3).
+            NotAllowed: its key is for others.
         """
         if principal.limits.models and model not in principal.limits.models:
             raise NotAllowed("Model access denied.", code="model_denied")
@@ -187,10 +187,10 @@ class Exchange:
         into the ledger, for good where all went well.
 
         Raises:
-            Busy: the house is full, or as many calls of this key run as may (E33).
-            NotAllowed: the key may not use the model, or its quota is used up (E3, E31, E32, E34).
+            Busy: the house is full, or as many calls of this key run as may.
+            NotAllowed: the key may not use the model, or its quota is used up.
             SourceError, AudioError, BadRequest: the audio is not to be had, or none.
-            TimedOut: the deadline passed; listening was stopped (E37).
+            TimedOut: the deadline passed; listening was stopped.
             NotReady: the ledger cannot be written.
         """
         self.may(principal, ask.model)

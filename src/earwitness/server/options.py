@@ -59,7 +59,7 @@ class ServerOptions:
     """How much of a refused body is read on, so that the client sees the refusal and no reset."""
 
     running: Some = 64
-    """Calls of one process that may be in work at once, waiting ones among them; one more is refused (E33)."""
+    """Calls of one process that may be in work at once, waiting ones among them; one more is refused."""
 
     at_once: Count = 0
     """Calls that the engine of one process hears at one time, the others wait for their turn; 0: its share of
@@ -69,13 +69,13 @@ class ServerOptions:
     """Processes that serve. Each has its own engine; they share the address, the ledger and, by Redis, the quotas."""
 
     requests_per_minute: Count = 0
-    """Captions a minute of a key that has no limit of its own (E31); 0: any."""
+    """Captions a minute of a key that has no limit of its own; 0: any."""
 
     tokens_per_minute: Count = 0
-    """Tokens a minute of a key that has no limit of its own (E32); 0: any."""
+    """Tokens a minute of a key that has no limit of its own; 0: any."""
 
     key_running: Count = 0
-    """Calls at one time of a key that has no limit of its own (E33); 0: any."""
+    """Calls at one time of a key that has no limit of its own; 0: any."""
 
     redis_url: str = field(default="", repr=False)
     """Redis server in which several processes or machines count quotas together, as `redis://host:6379/0`."""
@@ -94,7 +94,7 @@ class ServerOptions:
     """Who asks /metrics must send it as bearer token; empty: only this machine may ask, and not through a proxy."""
 
     deadline_s: Seconds = 290.0
-    """Time for an answer that is not streamed; then listening stops and the answer is E37."""
+    """Time for an answer that is not streamed; then listening stops, and the answer is 500 with "not to be retried"."""
 
     keep_alive_s: Seconds = 12.0
     """A comment goes out in a stream when nothing else went out for so long."""

@@ -64,7 +64,7 @@ SENTENCES: dict[str, str] = {
 """Class.code -> sentence. What is not listed says what the error itself says."""
 
 BASE64_LIMIT = 10_485_760
-"""Named in the sentence of E18 where the error does not say its own limit."""
+"""Named in the sentence for a file that is too large where the error does not say its own limit."""
 
 WAITS = {
     "Busy.busy": 1,

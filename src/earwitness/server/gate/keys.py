@@ -145,7 +145,7 @@ class Keys:
         """Who sent these headers.
 
         Raises:
-            NotAllowed: no key (E1), or a wrong or revoked one (E2).
+            NotAllowed: no key, or a wrong or revoked one.
         """
         keys = self.all()
         workspace = _workspace(headers)

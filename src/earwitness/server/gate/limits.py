@@ -11,19 +11,19 @@ class KeyLimits:
     """Limits of one key; None: the server's default, 0: none at all."""
 
     requests_per_minute: int | None = None
-    """Captions asked for in a minute (E31)."""
+    """Captions asked for in a minute."""
 
     tokens_per_minute: int | None = None
-    """Tokens in a minute, of audio, prompt and text together (E32)."""
+    """Tokens in a minute, of audio, prompt and text together."""
 
     running: int | None = None
-    """Calls in work at one time (E33)."""
+    """Calls in work at one time."""
 
     budget: Decimal | None = None
-    """What all calls together may cost, in the currency of the price list (E34); None: anything."""
+    """What all calls together may cost, in the currency of the price list; None: anything."""
 
     models: tuple[str, ...] = ()
-    """Names of models that the key may use (E3); none: all that are served."""
+    """Names of models that the key may use; none: all that are served."""
 
     def over(self, default: KeyLimits) -> KeyLimits:
         """These limits, and `default` where they say nothing."""

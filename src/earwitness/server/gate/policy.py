@@ -24,7 +24,7 @@ class Policy:
         """The same events, unless one of the flags is among them. Closing this closes `events`.
 
         Raises:
-            NotAllowed: code `blocked_content` (E35), before any event.
+            NotAllowed: code `blocked_content`, before any event.
         """
         kept: list[Event] = []
         async with aclosing(events):

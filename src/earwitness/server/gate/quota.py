@@ -146,8 +146,8 @@ class Quota:
             spent: what a key has cost so far, in the currency of its budget.
 
         Raises:
-            Busy: the key's slots are taken (E33).
-            NotAllowed: no request or no token is left in this minute (E31, E32), or no money (E34).
+            Busy: the key's slots are taken.
+            NotAllowed: no request or no token is left in this minute, or no money.
         """
         limits = self.limits(own)
         if limits.budget is not None and spent is not None and await spent(key) >= limits.budget:
@@ -215,7 +215,7 @@ class Granted:
         """Whether another request would be let in now; counts nothing.
 
         Raises:
-            NotAllowed: no (E31, E32).
+            NotAllowed: no.
         """
         if self._rated:
             await self._told(lambda at: at.rates.look(self.key, self.limits))
@@ -224,7 +224,7 @@ class Granted:
         """Counts the request and the tokens that it brings.
 
         Raises:
-            NotAllowed: they do not fit any more (E31, E32); nothing was counted.
+            NotAllowed: they do not fit any more; nothing was counted.
         """
         if self._rated:
             await self._told(lambda at: at.rates.take(self.key, self.limits, tokens))

@@ -62,7 +62,7 @@ class Rates:
         """Whether a request of so many tokens would be let in now; counts nothing.
 
         Raises:
-            NotAllowed: too many requests (E31), or tokens (E32).
+            NotAllowed: too many requests, or tokens.
         """
         requests, spent = self._items(limits)
         if requests is not None and not await self._limiter.test(requests, key):
@@ -74,7 +74,7 @@ class Rates:
         """Counts one request of so many tokens, or nothing at all.
 
         Raises:
-            NotAllowed: too many requests (E31), or tokens (E32).
+            NotAllowed: too many requests, or tokens.
         """
         requests, spent = self._items(limits)
         if requests is not None and spent is not None:

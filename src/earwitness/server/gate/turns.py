@@ -52,7 +52,7 @@ class Places:
                 than their share of all.
 
         Raises:
-            Busy: no place is free for this key (E33).
+            Busy: no place is free for this key.
         """
         self.look(key, shared)
         self._move(key, 1)

@@ -52,7 +52,7 @@ async def answer(exchange: Exchange, door: Door, headers: Headers) -> None:
     """Answers one request.
 
     Raises:
-        NotAllowed: no `Authorization` header (E1), or a wrong key.
+        NotAllowed: no `Authorization` header, or a wrong key.
         BadRequest: the engine has no words, or the form is not one that can be answered.
         EarwitnessError: what opening and hearing raise.
     """
