@@ -22,6 +22,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -54,27 +55,31 @@ SEED = 20261124
 
 async def cut(folder: Path, count: int, least: float, most: float) -> list[Path]:
     """`count` WAV files of `least` to `most` seconds, from speech, music and sounds in turn."""
-    rng = random.Random(SEED)
     names = [str(r["file"]) for r in labels() if r["kind"] in ("speech", "music", "sound")]
-    rng.shuffle(names)
-    intake, made = Intake(), []
+    random.Random(SEED).shuffle(names)
+    intake = Intake()
     await intake.start()
     try:
-        for number in range(count):
-            async with intake.open_clip(PathSource(shared() / "corpus" / "audio" / names[number % len(names)])) as clip:
+        for first, name in enumerate(names[:count]):
+            async with intake.open_clip(PathSource(shared() / "corpus" / "audio" / name)) as clip:
                 pcm = np.array(clip.pcm)
-            size = round(rng.uniform(least, most) * RATE)
-            start = rng.randrange(max(len(pcm) - size, 0) + 1)
-            piece = np.resize(pcm[start : start + size], size)
-            piece[0] = number % 32768  # no two files of the same bytes
-            path = folder / f"{number:05d}.wav"
-            with wave.open(str(path), "wb") as file:
-                file.setparams((1, 2, RATE, 0, "NONE", ""))
-                file.writeframes(piece.astype("<i2").tobytes())
-            made.append(path)
+            for number in range(first, count, len(names)):
+                _piece(folder / f"{number:05d}.wav", pcm, number, least, most)
     finally:
         await intake.close()
-    return made
+    return sorted(folder.iterdir())
+
+
+def _piece(path: Path, pcm: Any, number: int, least: float, most: float) -> None:
+    """A part of a recording (int16, 16 kHz) as a WAV file; repeated where the recording is shorter."""
+    rng = random.Random(SEED + number)
+    size = round(rng.uniform(least, most) * RATE)
+    start = rng.randrange(max(len(pcm) - size, 0) + 1)
+    piece = np.resize(pcm[start : start + size], size)
+    piece[0] = number % 32768  # no two files of the same bytes
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(piece.astype("<i2").tobytes())
 
 
 def speed(a: argparse.Namespace) -> dict[str, Any]:
@@ -83,30 +88,39 @@ def speed(a: argparse.Namespace) -> dict[str, Any]:
         folder = Path(scratch) / "in"
         folder.mkdir()
         clips = asyncio.run(cut(folder, a.clips, 5.0, 10.0))
-        began = time.perf_counter()
-        subprocess.run([COMMAND, "bulk", str(folder), str(Path(scratch) / "out.jsonl"), "-q"], check=True)
-        bulk = (time.perf_counter() - began) / len(clips)
+        bulk = [x / len(clips) for x in timed("bulk", str(folder), str(Path(scratch) / "out.jsonl"), "-q")]
         stored = sizes(Path(scratch) / "out.jsonl")
-        alone = []
-        for path in clips[: a.loop]:
-            began = time.perf_counter()
-            subprocess.run([COMMAND, "caption", "-q", str(path)], check=True, stdout=subprocess.DEVNULL)
-            alone.append(time.perf_counter() - began)
+        alone = [timed("caption", "-q", str(path)) for path in clips[: a.loop]]
         context = multiprocessing.get_context("spawn")
         together = context.Barrier(2)
         with ProcessPoolExecutor(2, context, initializer=_meet, initargs=(together,)) as pool:
-            listening = sum(pool.map(listeners, [clips[0::2], clips[1::2]]))
-    loop = statistics.median(alone)
+            spent = list(pool.map(listeners, [clips[0::2], clips[1::2]]))
+    loop = [statistics.median(each) for each in zip(*alone, strict=True)]
+    listening = [sum(each) / len(clips) for each in zip(*spent, strict=True)]
     return {
         "clips": a.clips,
         "loop_clips": a.loop,
-        "bulk_s_per_clip": round(bulk, 3),
-        "loop_s_per_clip": round(loop, 3),
-        "times_faster": round(loop / bulk, 2),
-        "listeners_s_per_clip": round(listening / len(clips), 3),
-        "share_of_listeners": round(listening / 2 / len(clips) / bulk, 3),
+        "bulk_s_per_clip": round(bulk[0], 3),
+        "loop_s_per_clip": round(loop[0], 3),
+        "times_faster": round(loop[0] / bulk[0], 2),
+        "listeners_s_per_clip": round(listening[0], 3),
+        "share_of_listeners": round(listening[0] / 2 / bulk[0], 3),
+        # Of processor time, which other work on the machine changes less.
+        "bulk_cpu_s_per_clip": round(bulk[1], 3),
+        "loop_cpu_s_per_clip": round(loop[1], 3),
+        "listeners_cpu_s_per_clip": round(listening[1], 3),
+        "listeners_share_of_bulk_cpu": round(listening[1] / bulk[1], 3),
         **stored,
     }
+
+
+def timed(*arguments: str) -> tuple[float, float]:
+    """(seconds, processor seconds) of the command and all that it started."""
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([COMMAND, *arguments], check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, used
 
 
 def sizes(out: Path) -> dict[str, int]:
@@ -127,15 +141,16 @@ def _meet(together: Any) -> None:
     globals()["TOGETHER"] = together
 
 
-def listeners(clips: list[Path]) -> float:
-    """Seconds of `listen` over all clips, one after the other, with one thread and everything loaded and decoded."""
+def listeners(clips: list[Path]) -> tuple[float, float]:
+    """(seconds, processor seconds) of `listen` over all clips, one after the other, with one thread and everything
+    loaded and decoded."""
     return asyncio.run(_listeners(clips))
 
 
-async def _listeners(clips: list[Path]) -> float:
+async def _listeners(clips: list[Path]) -> tuple[float, float]:
     captioner = assemble.from_flags({"scene": {"threads": 1}})
     await captioner.start()
-    total, waited = 0.0, False
+    total, used, waited = 0.0, 0.0, False
     try:
         for path in clips:
             async with captioner.open(PathSource(path)) as clip:
@@ -143,12 +158,13 @@ async def _listeners(clips: list[Path]) -> float:
                     await fold(captioner.listen(clip, Options()))  # what is loaded at the first clip
                     await asyncio.to_thread(globals()["TOGETHER"].wait)
                     waited = True
-                began = time.perf_counter()
+                began, before = time.perf_counter(), time.process_time()
                 await fold(captioner.listen(clip, Options()))
                 total += time.perf_counter() - began
+                used += time.process_time() - before
     finally:
         await captioner.close()
-    return total
+    return total, used
 
 
 def ray(a: argparse.Namespace) -> dict[str, Any]:
@@ -189,7 +205,8 @@ def resume(a: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "in"
         folder.mkdir()
-        row = {"sha256": None, "seconds": 7.0, "caption": "A dog barks. " * 20, "summary": "A dog.", "error": None}
+        row: dict[str, Any] = {"sha256": None, "seconds": 7.0, "caption": "A dog barks. " * 20, "summary": "A dog."}
+        row["error"] = None
         row["notes"] = [{"id": f"sound:dog@{n}", "kind": "sound", "label": "dog", "score": 0.9} for n in range(12)]
         for name in ("out.jsonl", "out"):
             there = sink(Path(scratch) / name)

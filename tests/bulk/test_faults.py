@@ -17,6 +17,7 @@ from earwitness.cli.main import run
 from earwitness.weights.store import default_folder
 from kit import bulk_echo
 
+pytestmark = pytest.mark.timeout(300)  # every run is a process that starts others
 Write = Callable[..., Path]
 TESTS = str(Path(__file__).parents[1])
 
@@ -31,7 +32,7 @@ if __name__ == "__main__":
     run.PATIENCE = (0.05,)
     folder = Path(sys.argv[1])
     try:
-        go(folder, crew(folder), *sys.argv[3:])
+        go(folder, crew(folder, 1), *sys.argv[3:])
         print("done")
     except EarwitnessError as error:
         print(error.code, error.message)
@@ -41,7 +42,7 @@ if __name__ == "__main__":
 def apart(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A shell script where it may mount what it likes; nobody else sees it."""
     command = ["unshare", "-rm", "sh", "-c", script, "-", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def mounts(tmp_path: Path) -> None:
 def full(tmp_path: Path, out: str, *before: str, **environment: str) -> str:
     (tmp_path / "full.py").write_text(FULL)
     command = [*before, sys.executable, str(tmp_path / "full.py"), str(tmp_path), TESTS, out]
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, timeout=280)
     assert "Traceback" not in done.stderr
     return done.stdout
 

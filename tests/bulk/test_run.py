@@ -171,6 +171,13 @@ def test_models_that_do_not_load_end_the_run(clip: Write, tmp_path: Path) -> Non
     assert (tmp_path / "out.jsonl").read_text() == ""
 
 
+def test_a_worker_whose_decoder_falls_while_it_starts_is_replaced(clip: Write, tmp_path: Path) -> None:
+    clip("a.wav")
+    found = go(tmp_path, Crew(1, flags={"folder": str(tmp_path)}, make=bulk_echo.make_falling))
+    assert [r["error"] for r in found] == [None]
+    assert len(list(tmp_path.glob("fallen-*"))) == 2
+
+
 def test_stopping_finishes_what_is_in_flight(clip: Write, tmp_path: Path) -> None:
     items = [manifest.Item(f"{n}", f"{n}", clip(f"{n}.wav", seed=n)) for n in range(30)]
     there = sink(tmp_path / "out.jsonl")

@@ -12,7 +12,7 @@ from typing import Any
 from earwitness.caption import Event, Options
 from earwitness.captioner import Captioner
 from earwitness.clip import Clip
-from earwitness.errors import Busy, EarwitnessError, NotReady
+from earwitness.errors import Busy, EarwitnessError, NotReady, WeightsError
 from earwitness.intake import Intake, Limits
 from kit.echo import Echo, Words
 
@@ -53,5 +53,24 @@ def make(flags: Mapping[str, Any]) -> Captioner:
 
 
 def make_nothing(_: Mapping[str, Any]) -> Captioner:
-    error: EarwitnessError = NotReady("The models are not here: earwitness models pull.")
+    error: EarwitnessError = WeightsError("The models are not here: earwitness models pull.", code="weights_missing")
     raise error
+
+
+class Falling(Intake):
+    """An intake whose first start fails, as where somebody kills its decoder; `folder` keeps the count."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._notes = folder
+
+    async def start(self) -> None:
+        fallen = self._notes / f"fallen-{os.getpid()}"
+        if len(list(self._notes.glob("fallen-*"))) < 2:
+            fallen.touch()
+            raise NotReady("The decoder ended while it started.")
+        await super().start()
+
+
+def make_falling(flags: Mapping[str, Any]) -> Captioner:
+    return Captioner(Falling(Path(flags["folder"])), Noting(**flags), Words())

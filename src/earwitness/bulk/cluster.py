@@ -27,6 +27,8 @@ def connect(address: str, workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where: dict[str, Any] = {"address": address}
     if address == "local":
+        # As urgent as worker processes are; Ray would make them the least urgent of the machine.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         where |= {"num_cpus": workers or None, "include_dashboard": False, "object_store_memory": 256 << 20}
     else:
         _reach(address)

@@ -135,7 +135,7 @@ class Run:
             raise NotReady(f"The Ray cluster is gone ({type(error).__name__}); run the same command again.") from error
         finally:
             if self._ours:
-                ray.shutdown()  # type: ignore[no-untyped-call]
+                ray.shutdown()
         return self._written
 
     def _grouped(self, items: Sequence[Item]) -> dict[str, list[Item]]:
@@ -194,11 +194,10 @@ class Run:
 
     def _write(self, row: Row, todo: dict[str, list[Item]]) -> None:
         """Once a clip, however often it comes; with it those of the same bytes, which are heard too if it failed."""
-        first, *others = todo.pop(row["id"], [None])
-        if first is None:
+        if not (same := todo.pop(row["id"], [])):
             return
         self._append(row)
-        for item in others:
+        for item in same[1:]:
             if row.get("error"):
                 todo[item.id] = [item]
             else:
@@ -206,5 +205,5 @@ class Run:
 
     def _append(self, row: Row) -> None:
         self._sink.append(row)
-        self._told(row)
         self._written += 1
+        self._told(row)

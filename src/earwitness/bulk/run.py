@@ -14,7 +14,6 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -160,13 +159,21 @@ class Run:
             self._rows.put(None)
 
     def _hire(self) -> _Worker:
-        """A worker with its models loaded; one that dies over it, by itself or by somebody's hand, is replaced."""
+        """A worker with its models loaded. One that dies over it, or whose decoder does, by itself or by somebody's
+        hand, is replaced."""
+        why = NotReady("Workers end before their models are loaded; is there enough memory?")
         for start in range(_STARTS):
             if start and self._stop.is_set():
                 break
-            with suppress(EOFError):
+            try:
                 return _Worker(self._crew, self._processes)
-        raise NotReady("Workers end before their models are loaded; is there enough memory?")
+            except NotReady as error:
+                if not error.facts.get("passing"):
+                    raise
+                why = error
+            except EOFError:
+                continue
+        raise why
 
     def _keep_busy(self, worker: _Worker) -> bool:
         """Feeds a worker until there is nothing left; True if it died and another should go on."""
@@ -228,7 +235,8 @@ class _Worker:
             raise EOFError from None
         if problem is not None:
             self.join()
-            raise NotReady(problem)
+            code, message = problem
+            raise NotReady(message, passing=code == NotReady.code)
 
     def close(self) -> None:
         self.pipe.send(None)

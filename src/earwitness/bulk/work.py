@@ -138,7 +138,7 @@ class Crew:
 def serve(pipe: Connection, crew: Crew) -> None:
     """The body of a worker process: Items come in by the pipe, rows leave by it, until it is closed.
 
-    The first answer is None when the models are loaded, or the error that kept them from loading.
+    The first answer is None when the models are loaded, or (code, message) of the error that kept them from loading.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     asyncio.run(_serve(pipe, crew))
@@ -148,13 +148,13 @@ async def _serve(pipe: Connection, crew: Crew) -> None:
     try:
         captioner = crew.make(crew.flags)
     except EarwitnessError as error:
-        pipe.send(error.message)
+        pipe.send((error.code, error.message))
         return
     try:
         try:
             await captioner.start()
         except EarwitnessError as error:
-            pipe.send(error.message)
+            pipe.send((error.code, error.message))
             return
         pipe.send(None)
         await _answer(pipe, captioner, crew)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from earwitness.bulk.run import Run
     from earwitness.bulk.sinks import Row
 
 
@@ -51,8 +50,16 @@ class Tally:
         return (self.rows - 1) / max(time.monotonic() - self.first, 1e-3) if self.rows > 1 else 0.0
 
 
+class Interrupted(Protocol):
+    """A run that can be ended in two ways."""
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 @contextmanager
-def interruptible(run: Run) -> Iterator[threading.Event]:
+def interruptible(run: Interrupted) -> Iterator[threading.Event]:
     """Ctrl-C, or a request to end, once: finish what is in flight; twice: stop."""
     pressed = threading.Event()
 
