@@ -109,3 +109,14 @@ def test_every_page_is_reached_from_the_readme() -> None:
             if linked.suffix == ".md" and linked.exists():
                 todo.append(linked)
     assert {p for p in DOCUMENTS if p.parent.name == "docs"} <= seen
+
+
+def test_every_example_is_listed_with_what_runs_it() -> None:
+    examples = ROOT / "examples"
+    page = (examples / "README.md").read_text(encoding="utf-8")
+    kinds = (".py", ".mjs", ".sh", ".java")
+    programs = [str(p.relative_to(examples)) for p in examples.rglob("*") if p.suffix in kinds]
+    assert len(programs) >= 7
+    assert not [name for name in programs if f"]({name})" not in page]
+    tests = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "tests" / "examples").glob("*.py"))
+    assert not [name for name in programs if Path(name).stem not in tests]
