@@ -125,7 +125,8 @@ def supported(o: Observation) -> set[str]:
         case Tone():
             return {f"tone:{o.form}"}
         case Utterance():
-            return {"speech", f"language:{o.language}", "trait:clear", "inference:reading", "inference:reacting"}
+            inferred = {f"inference:{k}" for k in ("reading", "reacting", "address")}
+            return {"speech", f"language:{o.language}", "trait:clear"} | inferred
         case Voice():
             own = {f"sex:{o.sex}", "child"} | {f"trait:{t}" for t in (o.register, o.effort, "laughing")}
             return own | {f"trait:{t}" for t in ("monotone", "lively", "slow", "brisk", "fast")}

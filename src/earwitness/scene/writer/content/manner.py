@@ -131,6 +131,12 @@ def reacting(told: list[Speaking], named: list[Happening]) -> Inference | None:
     return None
 
 
+def _address(us: list[Utterance], loud: list[Voice], part: Part) -> Inference:
+    """A long turn of whole sentences in a raised voice without agitation: it may be meant for an audience."""
+    ids = (*(u.id for u in us), *(v.id for v in loud))
+    return Inference(because=ids, certainty="possible", salience=0.6, span=part.span, key="address")
+
+
 EVEN = ("quiet", "subdued", "calm")
 """Expressions that go with reading aloud."""
 
@@ -146,8 +152,8 @@ def _stirred(e: Emotion) -> bool:
 
 
 def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memory) -> Inference | None:
-    """Reading aloud: one voice that fills its clip with whole sentences in prose, without agitation, hesitation or
-    any other sound; never more than likely, and only possible when it is short or partly unclear."""
+    """Reading aloud, or in a raised voice a speech: one voice that fills its clip with whole sentences in prose, without
+    agitation, hesitation or any other sound. Never more than likely; only possible when short or partly unclear."""
     us = [u for u in evidence.of(Utterance) if certainty_of(u) is not None]
     if len(memory.persons) != 1 or named or not us or any(u.sung for u in us):
         return None
@@ -161,6 +167,9 @@ def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memo
     spoken = sum(u.end - u.start for u in us) / max(evidence.facts.seconds, 0.1)
     if spoken < 0.6 or not memory.first("reading"):
         return None
+    loud = [v for v in evidence.of(Voice) if v.effort in ("raised", "shouted")]
+    if loud:
+        return _address(us, loud, part) if words_of(text, language) >= MANY_WORDS else None
     sure_enough = words_of(text, language) >= MANY_WORDS and not doubtful
     memory.reading = tuple(u.id for u in us) if sure_enough else ()
     return Inference(

@@ -74,7 +74,7 @@ def budget(seconds: float, first: bool, last: bool) -> int:
 
 def role_of(m: Message) -> Role:
     """The paragraph that a message belongs to; what is inferred of a speaker stands with the speech."""
-    if isinstance(m, Inference) and m.key in ("reading", "reacting"):
+    if isinstance(m, Inference) and m.key in ("reading", "reacting", "address"):
         return "speech"
     return ROLES[type(m)]
 

@@ -51,8 +51,8 @@ def absence(m: Absence, w: Wording) -> list[Clause]:
 
 def inference(m: Inference, w: Wording) -> list[Clause]:
     """What the evidence suggests."""
-    if m.key == "reading":
-        return [w.clause(f"inference.reading_{m.certainty}", m, {}, "reading")]
+    if m.key in ("reading", "address"):
+        return [w.clause(f"inference.{m.key}_{m.certainty}", m, {}, "reading")]
     if m.key == "reacting" and m.person is not None:
         noise, person = words.known(words.entry(m.grounds[0])), w.discourse.person(m.person)
         return [w.clause("inference.reacting", m, {"subject": person, "noise": noise}, "reacting")]
