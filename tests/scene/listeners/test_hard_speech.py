@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.degraded import DAMAGES, WORDLESS, together
-from bench.voices import load, shared_words, tokens
+from bench.ears import load, shared_words, tokens
 from conftest import SHARED
 from earwitness.clip import RATE, Floats
 from earwitness.intake.samples import from_samples
@@ -60,6 +60,14 @@ def test_what_is_quoted_was_said(listener: SpeechListener, sentence: Floats, dam
 @pytest.mark.parametrize("damage", WORDLESS)
 def test_a_voice_without_words_is_not_quoted(listener: SpeechListener, sentence: Floats, damage: str) -> None:
     assert quoted(listener, DAMAGES[damage](sentence)) == []
+
+
+@pytest.mark.parametrize("reader", ["de", "hu", "ja"])
+def test_a_language_that_nobody_speaks_is_neither_quoted_nor_named(listener: SpeechListener, reader: str) -> None:
+    clip = load(audio(f"speech_{reader}_audiobook.flac"))
+    assert clip is not None
+    found = said(listener, DAMAGES["shuffled syllables"](clip.samples()))
+    assert [(u.text, u.language) for u in found if u.text or u.language != "und"] == []
 
 
 @pytest.mark.parametrize("start", [0.3, 0.7, 1.1, 1.5])
