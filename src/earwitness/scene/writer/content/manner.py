@@ -152,7 +152,7 @@ def _stirred(e: Emotion) -> bool:
 
 
 def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memory) -> Inference | None:
-    """Reading aloud, or in a raised voice a speech: one voice that fills its clip with whole sentences in prose, without
+    """Reading aloud, or in a raised voice a speech: one voice that fills its clip with whole sentences, without
     agitation, hesitation or any other sound. Never more than likely; only possible when short or partly unclear."""
     us = [u for u in evidence.of(Utterance) if certainty_of(u) is not None]
     if len(memory.persons) != 1 or named or not us or any(u.sung for u in us):
