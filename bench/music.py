@@ -61,9 +61,15 @@ PROGRAMS = {
 WIDER = {
     "violin": ("strings",),
     "cello": ("strings",),
-    "trumpet": ("brass",),
-    "trombone": ("brass",),
-    "distorted_guitar": ("guitar",),
+    "trumpet": ("brass", "wind"),
+    "trombone": ("brass", "wind"),
+    "saxophone": ("wind",),
+    "clarinet": ("wind",),
+    "flute": ("wind",),
+    "guitar": ("plucked",),
+    "banjo": ("plucked",),
+    "harp": ("plucked",),
+    "distorted_guitar": ("guitar", "plucked"),
     "double_bass": ("bass",),
 }
 """Wider names that are right too."""

@@ -74,6 +74,7 @@ def test_noise_has_no_key() -> None:
     assert key(chroma(noise(0.1))) is None
 
 
+@pytest.mark.timeout(900)  # the library compiles itself when it is first used
 def test_the_front_end_agrees_with_librosa() -> None:
     librosa = pytest.importorskip("librosa")
     wave = np.asarray(noise(2.0) + melody(0, MAJOR, 0.125)[: 2 * RATE], np.float32)

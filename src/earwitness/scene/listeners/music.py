@@ -19,12 +19,13 @@ from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Level, Music, Observation, Section, Span, Tag, Tone, Utterance
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Context, Patches, Report
-from earwitness.scene.listeners.music_instruments import instruments, most
+from earwitness.scene.listeners.music_cues import chances
+from earwitness.scene.listeners.music_instruments import instruments, most, widened, with_rhythm
 from earwitness.scene.listeners.music_rhythm import Tempo, onset_envelope, tempo
 from earwitness.scene.listeners.music_structure import changes, loop
 from earwitness.scene.listeners.music_style import genres, moods, synthetic, vocals
 from earwitness.scene.listeners.music_tags import Tagger, mel
-from earwitness.scene.listeners.music_tonal import Key, chroma, key
+from earwitness.scene.listeners.music_tonal import Key, chroma, key, lowest
 
 Texture = Literal["solo", "ensemble", "drums"]
 Dynamics = Literal["even", "building", "fading", "varied"]
@@ -121,7 +122,9 @@ class MusicListener:
         heard = self._heard(patches, span)
         spoken = sum(overlap(span, o.span) for o in context.so_far if isinstance(o, Utterance))
         background = spoken >= 0.3 * (span[1] - span[0])
-        played = instruments(heard, tags, self._limits["instrument"])
+        limit = self._limits["instrument"]
+        played = widened(instruments(heard, tags, limit), heard, tags, lowest(samples), limit)
+        played = with_rhythm(played, heard, tags, chances(samples), limit)
         if background:  # a voice over it makes both ears guess
             played = tuple(tag for tag in played if tag.score >= 0.8)
         measured = self._measure(samples, span, played)

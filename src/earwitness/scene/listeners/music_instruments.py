@@ -78,6 +78,14 @@ FAMILIES = (
 
 NARROWER = {"strings": ("violin", "cello"), "brass": ("trumpet", "trombone", "french_horn"), "bass": ("double_bass",)}
 
+WINDS = ("flute", "clarinet", "saxophone", "trumpet", "trombone", "french_horn", "brass", "harmonica")
+PLUCKED_NAMES = ("guitar", "banjo", "mandolin", "ukulele", "sitar", "harp")
+VIOLIN_HZ = 185.0
+"""A violin has no lower note (its lowest is 196 Hz): bowed strings below that are told as strings."""
+
+LIKELY = 0.84
+"""The highest score of what is not told as sure."""
+
 LONE = 0.62
 """The score of an instrument that musicnn alone hears: likely, unless another is heard better."""
 
@@ -124,8 +132,58 @@ def instruments(heard: Scores, tags: Scores, limit: Mapping[str, Any]) -> tuple[
     beat = drums(heard, tags, limit)
     if beat:
         found["drums"] = beat
+    return ranked(found)
+
+
+def ranked(found: Mapping[str, float]) -> tuple[Tag, ...]:
+    """Tags, the surest first."""
     ordered = sorted(found.items(), key=lambda f: (-f[1], f[0]))
     return tuple(Tag(name=name, score=round(score, 3)) for name, score in ordered)
+
+
+def widened(
+    played: tuple[Tag, ...], heard: Scores, tags: Scores, lowest_hz: float | None, limit: Mapping[str, Any]
+) -> tuple[Tag, ...]:
+    """The instruments, by a wider name where the narrow one is not to be had: bowed strings that go below a violin or
+    that musicnn takes for a cello or a section too, a wind instrument beside an equal, plucked strings that two names
+    were found for."""
+    found = {tag.name: tag.score for tag in played}
+    ear = {i.name: most(heard, i.labels) for i in INSTRUMENTS}
+    low = lowest_hz is not None and lowest_hz < VIOLIN_HZ
+    section = tags.get("strings", 0.0) >= limit["section"] * max(tags.get("violin", 0.0), limit["hint"])
+    if "violin" in found and (low or section or tags.get("cello", 0.0) >= limit["cello_tag"]):
+        score = found.pop("violin")
+        if "cello" not in found:
+            found["strings"] = max(score, found.get("strings", 0.0))
+    winds = [n for n in found if n in WINDS]
+    for name in winds:
+        rival = max((ear[w] for w in WINDS if w != name and not _kin(w, name)), default=0.0)
+        if ear[name] < limit["strong"] and rival >= limit["equal"] * ear[name] and rival >= limit["hint"]:
+            found["wind"] = max(found.get("wind", 0.0), min(LIKELY, found.pop(name)))
+    plucked = sorted((n for n in found if n in PLUCKED_NAMES), key=lambda n: (-ear[n], n))
+    if len(plucked) >= 2 and ear[plucked[1]] >= limit["equal"] * ear[plucked[0]]:
+        found["plucked"] = min(LIKELY, max(found.pop(n) for n in plucked))
+    return ranked(found)
+
+
+def _kin(one: str, other: str) -> bool:
+    """Whether one name is the wider name of the other."""
+    return one in NARROWER.get(other, ()) or other in NARROWER.get(one, ())
+
+
+def with_rhythm(
+    played: tuple[Tag, ...], heard: Scores, tags: Scores, chances: Mapping[str, float], limit: Mapping[str, Any]
+) -> tuple[Tag, ...]:
+    """The instruments and what was measured of a band (`music_cues`): drums where one of the ears has a trace of them
+    too, a bass where drums are told. Neither is ever sure by measurement."""
+    found = {tag.name: tag.score for tag in played}
+    trace = most(tags, DRUM_TAGS) >= limit["drums_tag_trace"] or most(heard, DRUMS) >= limit["drums_trace"]
+    struck, low = chances.get("drums", 0.0), chances.get("bass", 0.0)
+    if "drums" not in found and trace and struck >= limit["measured"]:
+        found["drums"] = min(LIKELY, struck)
+    if found.get("drums", 0.0) >= LONE and low >= limit["measured"] and not {"bass", "double_bass"} & set(found):
+        found["bass"] = min(LIKELY, low)
+    return ranked(found)
 
 
 def _settle(found: dict[str, float], heard: Scores, tags: Scores, limit: Mapping[str, Any]) -> None:

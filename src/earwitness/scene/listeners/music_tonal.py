@@ -72,6 +72,24 @@ def _own(rows: npt.NDArray[np.int64], pitch: Array, power: Array) -> Array:
     return weight
 
 
+def lowest(samples: Floats) -> float | None:
+    """The low end of what is played in Hz: the lower quintile, over the loud half seconds, of the lowest spectral peak
+    within 20 dB of the highest, from 65 to 2100 Hz; None if there is not half a second."""
+    if len(samples) < SIZE:
+        return None
+    frames = np.lib.stride_tricks.sliding_window_view(samples, SIZE)[:: SIZE // 2]
+    power = np.abs(np.fft.rfft(frames * np.hanning(SIZE).astype(np.float32), axis=1)).astype(np.float64) ** 2
+    low, high = round(65.0 * SIZE / RATE), round(2100.0 * SIZE / RATE)
+    inner = power[:, low:high]
+    peak = (inner > power[:, low - 1 : high - 1]) & (inner >= power[:, low + 1 : high + 1])
+    peak &= inner >= inner.max(axis=1, keepdims=True) * 1e-2
+    total = power.sum(axis=1)
+    rows = np.flatnonzero((total >= 0.05 * total.max()) & peak.any(axis=1) & (total > 0))
+    if not len(rows):
+        return None
+    return round(float(np.percentile(low + peak[rows].argmax(axis=1), 20)) * RATE / SIZE, 1)
+
+
 def key(chromas: Array) -> Key | None:
     """The key of a passage; None where nothing sounds. Loud frames count more, but no frame outweighs the rest."""
     total = chromas.sum(axis=1, keepdims=True)
