@@ -101,6 +101,7 @@ def happenings(part: Part, memory: Memory, first: bool) -> list[Happening]:
     """What is told of the part's sounds: new ones, those heard again, and the ends of those that ran on."""
     told: list[Happening] = []
     going: dict[str, Running] = {}
+    before_this = set(memory.told)
     for group in groups(part, guess=first, noisy=noise_bed(part, memory)):
         h = happening(group, part)
         key = _bed(h.asserted)
@@ -120,7 +121,7 @@ def happenings(part: Part, memory: Memory, first: bool) -> list[Happening]:
             elif key in memory.running:
                 del memory.running[key]
             continue
-        told.append(replace(h, running=runs_on, again=h.asserted in memory.told))
+        told.append(replace(h, running=runs_on, again=h.asserted in before_this))
         memory.told.setdefault(h.asserted, h.because)
     over = set(memory.running) - set(going) - {"music"}
     for key in sorted(k for k in over if not k.startswith("tone:")):

@@ -52,7 +52,7 @@ def elements(messages: list[Message], memory: Memory) -> list[tuple[Element, tup
             found.append((element_of, m.because, m.salience))
     found.sort(key=lambda f: (f[0].start, f[0].what, f[0].concept))
     for element, ids, _ in found:
-        memory.add(f"{element.what}:{element.concept}", element, ids)
+        memory.add(f"{element.what}:{element.concept}:{element.guess}", element, ids)
     return found
 
 

@@ -194,6 +194,15 @@ def _played(concept: str, events: tuple[Sound, ...], part: Part) -> bool:
     return all(any(overlap(m.span, e.span) > 0.8 * (e.end - e.start) for m in music) for e in events)
 
 
+def _parted(group: Group) -> list[Group]:
+    """Events of one name that may be different things more narrowly, as groups of their own."""
+    guesses = list(dict.fromkeys(e.guess for e in group.events))
+    if len(guesses) < 2 or group.asserted != group.concept:
+        return [group]
+    apart = [tuple(e for e in group.events if e.guess == g) for g in guesses]
+    return [Group(group.concept, events, None, group.certainty, group.asserted) for events in apart]
+
+
 def groups(part: Part, guess: bool = True, noisy: bool = False) -> tuple[Group, ...]:
     """The part's sound events by concept, in order of their first start.
 
@@ -212,5 +221,5 @@ def groups(part: Part, guess: bool = True, noisy: bool = False) -> tuple[Group, 
         events = tuple(s for s in sounds if s.concept == concept and certainty_of(s) is not None)
         if _superseded(concept, levels) or (level != "sure" and _played(asserted, events, part)):
             continue
-        found.append(Group(concept, events, patterns.get(concept), level, asserted))
+        found += _parted(Group(concept, events, patterns.get(concept), level, asserted))
     return tuple(sorted(found, key=lambda g: (g.span[0], g.concept)))

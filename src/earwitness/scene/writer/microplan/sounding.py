@@ -64,7 +64,7 @@ def rhythm(m: Happening, w: Wording) -> str:
         key = "throughout" if m.throughout and not m.times else ""
     elif m.form == "continuous":
         key = "throughout" if m.throughout else ""
-    elif m.form == "several" and len(m.times) == m.count:
+    elif m.form == "several" and len(m.times) == m.count and not untimed(m):
         key = ""
     else:
         key = keys.get(m.form, m.form)
@@ -75,11 +75,16 @@ def rhythm(m: Happening, w: Wording) -> str:
     return w.pick(m, "rhythm", texts).format(period=period, count=count)
 
 
+def untimed(m: Happening) -> bool:
+    """Whether no time is told: of the only sound of a clip that begins at once."""
+    return m.sole and m.start < SOLE_S
+
+
 def when(m: Happening, w: Wording) -> str:
     """Where in the clip, if that helps: not for what lasts throughout."""
     if m.throughout and m.start < numbers.START_S * 2:
         return ""
-    if m.sole and m.start < SOLE_S:
+    if untimed(m):
         return ""
     if len(m.times) > 1:
         return numbers.at_each(m.times, m.exact, w.clip_s)
@@ -159,9 +164,10 @@ def widened(noun: Noun, m: Happening) -> Noun:
 
 
 def or_another(concept: str, told: str) -> str:
-    """A doubtful animal with "or another animal", unless it is told as one of two already."""
-    plain = concept == "animal" or not ontology().within(concept, "animal") or " or " in told
-    return told if plain else f"{told} or another animal"
+    """A doubtful animal with "or another animal"."""
+    if concept == "animal" or not ontology().within(concept, "animal"):
+        return told
+    return f"{told}, or another animal," if " or " in told else f"{told} or another animal"
 
 
 def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
