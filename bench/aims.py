@@ -68,14 +68,18 @@ def count(*path: str) -> Callable[[Result], float | None]:
 
 
 def against_peer(clip: str, key: str) -> Callable[[Result], float | None]:
-    """Ours ÷ faster-whisper's on one of the long clips."""
+    """Ours ÷ faster-whisper's on one of the long clips; None where either failed."""
 
     def take(result: Result) -> float | None:
-        both = {r["who"]: r[key] for r in result["rows"] if r["clip"] == clip}
-        peer = both.get("faster-whisper")
-        return round(both["earwitness"] / peer, 3) if peer else None
+        both = {r["who"]: r[key] for r in result["rows"] if r["clip"] == clip and not r["exit"]}
+        return round(both["earwitness"] / both["faster-whisper"], 3) if len(both) == 2 else None
 
     return take
+
+
+def failed(result: Result) -> float | None:
+    """How many of our runs ended with an error."""
+    return float(sum(bool(r["exit"]) for r in result["rows"] if r["who"] == "earwitness"))
 
 
 LONG_MINUTES = 20
@@ -145,6 +149,7 @@ AIMS: tuple[Aim, ...] = (
     ),
     Aim("growth-clips", "time a clip, last tenth ÷ second", at("time_ratio"), "≤", 1.1),
     Aim("growth-clips", "memory, last tenth ÷ second", at("memory_ratio"), "≤", 1.1),
+    Aim("caption-long", "long clips that failed", failed, "≤", 0),
     Aim("caption-long", "near silence: first words ÷ faster-whisper", against_peer("quiet", "first_s"), "≤", 0.35),
     Aim("caption-long", "near silence: peak ÷ faster-whisper", against_peer("quiet", "peak_mb"), "≤", 0.30),
     Aim("caption-long", "talk: first words ÷ faster-whisper", against_peer("talk", "first_s"), "≤", 0.35),

@@ -33,6 +33,7 @@ def how(result: Result) -> str:
     others = machine.get("others_cores")
     busy = f", other programs kept {others:.1f} of {machine['cores']} cores busy" if others is not None else ""
     call = f"`{result['command']}`, " if "command" in result else ""
+    busy += ", the program was changed meanwhile" if result.get("program_changed") else ""
     return f"*({mode}{call}{machine['date']}, load {machine['load'][0]:.1f} at the end{busy})*"
 
 
@@ -195,7 +196,7 @@ def _long(result: Result | None) -> str | None:
             "39 minutes of": names[r["clip"]],
             "who": r["who"],
             "first words, s": number(r["first_s"], 1),
-            "whole, s": number(r["total_s"], 0) if ours_or_whole(r, result) else "stopped at its first segment",
+            "whole, s": _ending(r, result),
             "peak, MB": number(r["peak_mb"], 0),
         }
         for r in result["rows"]
@@ -203,9 +204,13 @@ def _long(result: Result | None) -> str | None:
     return "\n".join([table(rows), "", how(result)])
 
 
-def ours_or_whole(row: dict[str, Any], result: Result) -> bool:
-    """Whether a run went to its end: ours always, the peer's where it was let."""
-    return row["who"] == "earwitness" or bool(result["peer_in_full"])
+def _ending(row: dict[str, Any], result: Result) -> str:
+    """How a run ended: with its time, with an error, or stopped early, as the peer is unless asked for in full."""
+    if row["exit"]:
+        return f"**failed** after {row['total_s']:.0f} (exit {row['exit']})"
+    if row["who"] == "earwitness" or result["peer_in_full"]:
+        return number(row["total_s"], 0)
+    return "stopped at its first segment"
 
 
 def hours() -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -15,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-RESULTS = Path(os.environ.get("EARWITNESS_BENCH_RESULTS") or Path(__file__).parent / "results")
-MODE = os.environ.get("EARWITNESS_BENCH_MODE", "alone")
+RESULTS = Path(os.environ.get("BENCH_RESULTS") or Path(__file__).parent / "results")
+MODE = os.environ.get("BENCH_MODE", "alone")
 """`full` or `quick` under `bench.run`, else `alone`: a module that was run by itself."""
 PACKAGES = ("earwitness", "numpy", "onnxruntime", "ctranslate2", "faster-whisper", "av")
 TICK = os.sysconf("SC_CLK_TCK")
@@ -35,7 +37,21 @@ def _own() -> float:
     return sum(x.ru_utime + x.ru_stime for x in used)
 
 
+def program() -> str:
+    """A digest of the program as it lies on disk, data included."""
+    found = importlib.util.find_spec("earwitness")
+    folder = Path(found.origin).parent if found and found.origin else ROOT / "src"
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".pyc", ".pyo")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
 _STARTED = time.monotonic()
+PROGRAM = program()
+"""As it was when this process began; a result of a program that changed meanwhile says so."""
+
 _BUSY, _OWN = _busy(), _own()
 _LOAD = os.getloadavg()
 
@@ -92,7 +108,9 @@ def save(name: str, result: dict[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True, parents=True)
     path = RESULTS / f"{name}.json"
     took = round(time.monotonic() - _STARTED, 1)
-    head = {"machine": machine(), "mode": MODE, "command": command(), "took_s": took}
+    head = {"machine": machine(), "mode": MODE, "command": command(), "took_s": took, "program": PROGRAM}
+    if program() != PROGRAM:
+        head["program_changed"] = True
     path.write_text(json.dumps({**head, **result}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
 

@@ -111,7 +111,7 @@ LONG = (
     Part("bulk", "bulk speed --clips 200", None, ("bulk_speed",), "a loop over the command; the listeners alone"),
     Part("memory", "bulk memory", None, ("bulk_memory",), "itself, near the start"),
     Part("ray", "bulk ray --clips 60", None, ("bulk_ray",), "the local pool"),
-    Part("rival", "server clips", None, ("server-clips",), "faster-whisper-server, EARWITNESS_PEER_PYTHON", 3600.0),
+    Part("rival", "server clips", None, ("server-clips",), "faster-whisper-server, BENCH_PEER_PYTHON", 3600.0),
     Part("words", "voices words", None, ("voices-words",), "the recordings' transcripts"),
     Part("quotes", "voices quotes", None, ("voices-quotes",), "recordings without speech"),
     Part("sounds", "sounds corpus", None, (), "the recordings' labels"),
@@ -149,7 +149,7 @@ class Bench:
         self._folder.mkdir(parents=True, exist_ok=True)
         log = LOGS / f"{part.name}.log"
         mode = "quick" if self._quick else "full"
-        environment = os.environ | {"EARWITNESS_BENCH_RESULTS": str(self._folder), "EARWITNESS_BENCH_MODE": mode}
+        environment = os.environ | {"BENCH_RESULTS": str(self._folder), "BENCH_MODE": mode}
         since, begun = time.time(), time.monotonic()
         with log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(

@@ -31,7 +31,7 @@ from typing import Any
 
 from bench.caption import COMMAND
 from bench.long import SEED, labels, shared
-from bench.machine import machine, save
+from bench.machine import PROGRAM, machine, program, save
 from bench.servers import MODEL, STARTED
 from earwitness.bulk import manifest
 from earwitness.bulk.run import Run
@@ -153,6 +153,8 @@ def measure(paths: list[Path], runs: int) -> dict[str, Any]:
         for door, said in doors.items():
             for path, text in zip(paths, said, strict=True):
                 texts[path.name][text].append(f"{door}/{threads}/{run + 1}")
+        if program() != PROGRAM:
+            raise RuntimeError("the program was changed while it was measured: no two texts can be compared")
         most = max(len(found) for found in texts.values())
         print(f"threads {threads}, run {run + 1}: {most} text a clip at most", flush=True)
     told = [

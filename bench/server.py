@@ -280,8 +280,8 @@ def main() -> None:
     parser.add_argument(
         "--peer-python",
         type=Path,
-        default=os.environ.get("EARWITNESS_PEER_PYTHON"),
-        help="Python of an environment with faster-whisper-server 0.0.3 (EARWITNESS_PEER_PYTHON)",
+        default=os.environ.get("BENCH_PEER_PYTHON"),
+        help="Python of an environment with faster-whisper-server 0.0.3 (BENCH_PEER_PYTHON)",
     )
     parser.add_argument("--both", action="store_true", help="the DashScope client too")
     a = parser.parse_args()

@@ -63,7 +63,7 @@ async def rate(ask: Any, root: str, paths: list[Path], connections: int) -> tupl
 def clips(a: argparse.Namespace) -> dict[str, Any]:
     """Clips/s of both, in alternating passes over the same clips after one pass to warm up."""
     if a.peer_python is None:
-        return {"left out": "needs --peer-python or EARWITNESS_PEER_PYTHON; see the head of this module"}
+        return {"left out": "needs --peer-python or BENCH_PEER_PYTHON; see the head of this module"}
     rows = [r for r in labels() if r["kind"] == "speech" and 5 <= float(str(r["duration_s"])) <= 30]
     paths = [shared() / "corpus" / "audio" / str(r["file"]) for r in rows][: 6 if a.quick else None]
     rounds = min(a.rounds, 3)

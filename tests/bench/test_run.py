@@ -23,8 +23,8 @@ MODULE = '''
     if what == "breaks":
         sys.exit("it broke: no such thing")
     if what != "forgets":
-        folder = pathlib.Path(os.environ["EARWITNESS_BENCH_RESULTS"])
-        (folder / "one.json").write_text(os.environ["EARWITNESS_BENCH_MODE"])
+        folder = pathlib.Path(os.environ["BENCH_RESULTS"])
+        (folder / "one.json").write_text(os.environ["BENCH_MODE"])
 '''
 
 
