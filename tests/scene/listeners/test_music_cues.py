@@ -8,7 +8,7 @@ import pytest
 from earwitness.clip import RATE
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.observation import Tag
-from earwitness.scene.listeners.music_cues import CUES, chances, cues, scales
+from earwitness.scene.listeners.music_cues import CUES, chances, cues, only_struck, scales
 from earwitness.scene.listeners.music_instruments import widened, with_rhythm
 from earwitness.scene.listeners.music_tonal import lowest
 
@@ -31,13 +31,18 @@ HELD = chord(261.6, 329.6, 392.0)
 
 
 def given(wave: np.ndarray) -> dict[str, float]:
-    return chances(np.asarray(wave, np.float32))
+    return chances(cues(np.asarray(wave, np.float32)))
 
 
 def test_a_beat_under_chords_is_found_and_chords_alone_have_none() -> None:
     with_drums, without = given(HELD + KICK + SNARE + HAT), given(HELD)
     assert with_drums["drums"] >= LIMIT["measured"]
     assert without["drums"] < 0.3
+
+
+def test_drums_are_alone_only_where_nothing_is_held() -> None:
+    assert only_struck(cues(np.asarray(KICK + SNARE + HAT, np.float32)))
+    assert not only_struck(cues(np.asarray(HELD + KICK + SNARE + HAT, np.float32)))
 
 
 def test_a_low_line_makes_a_bass_likelier() -> None:
@@ -48,7 +53,8 @@ def test_a_low_line_makes_a_bass_likelier() -> None:
 @pytest.mark.parametrize("count", [0, 1, 400, RATE - 1])
 def test_too_short_for_figures(count: int) -> None:
     assert cues(np.ones(count, np.float32)) is None
-    assert chances(np.ones(count, np.float32)) == {}
+    assert chances(None) == {}
+    assert not only_struck(None)
 
 
 @pytest.mark.parametrize("wave", [np.zeros(2 * RATE), np.ones(2 * RATE), NOISE])

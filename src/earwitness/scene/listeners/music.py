@@ -19,7 +19,7 @@ from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Level, Music, Observation, Section, Span, Tag, Tone, Utterance
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Context, Patches, Report
-from earwitness.scene.listeners.music_cues import chances
+from earwitness.scene.listeners.music_cues import chances, cues, only_struck
 from earwitness.scene.listeners.music_instruments import instruments, most, widened, with_rhythm
 from earwitness.scene.listeners.music_rhythm import Tempo, onset_envelope, tempo
 from earwitness.scene.listeners.music_structure import changes, loop
@@ -124,7 +124,8 @@ class MusicListener:
         background = spoken >= 0.3 * (span[1] - span[0])
         limit = self._limits["instrument"]
         played = widened(instruments(heard, tags, limit), heard, tags, lowest(samples), limit)
-        played = with_rhythm(played, heard, tags, chances(samples), limit)
+        figures = cues(samples)
+        played = with_rhythm(played, heard, tags, chances(figures), limit)
         if background:  # a voice over it makes both ears guess
             played = tuple(tag for tag in played if tag.score >= 0.8)
         measured = self._measure(samples, span, played)
@@ -144,7 +145,7 @@ class MusicListener:
             moods=moods(tags, beat, played),
             vocals=voice,
             vocals_score=voice_score,
-            texture=texture(played, tags),
+            texture=texture(played, tags, only_struck(figures)),
             dynamics=self._dynamics(context, span),
             loop_s=None if background else loop(mel(samples), self._limits["structure"]["loop"]),
             synthetic=synthetic(heard, tags, self._limits["style"]),
@@ -181,12 +182,12 @@ class MusicListener:
         return None
 
 
-def texture(played: tuple[Tag, ...], tags: Mapping[str, float]) -> Texture | None:
-    """Drums alone, one instrument, or several; None where that is not known."""
+def texture(played: tuple[Tag, ...], tags: Mapping[str, float], struck: bool) -> Texture | None:
+    """Drums alone (struck: nothing is held beside them), one instrument, or several; None where that is not known."""
     names = [tag.name for tag in played if tag.score >= 0.6]
     pitched = [n for n in names if n not in ("drums", "tabla")]
     if names and not pitched:
-        return "drums" if most(tags, ("guitar", "piano", "strings", "synth", "flute")) < 0.3 else None
+        return "drums" if struck and most(tags, ("guitar", "piano", "strings", "synth", "flute")) < 0.3 else None
     if len(pitched) >= 2 or (pitched and len(names) > len(pitched)):
         return "ensemble"
     lone = len(played) == 1 and (played[0].score >= 0.9 or (played[0].score >= 0.65 and tags.get("solo", 0.0) >= 0.08))

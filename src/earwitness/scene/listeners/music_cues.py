@@ -23,6 +23,9 @@ KERNEL = 17
 THIRDS = ((0, 12), (12, 48), (48, 96))
 """Mel bands: below about 320 Hz, up to about 1.7 kHz, above."""
 
+HELD = 0.6
+"""Share of what is struck in the middle bands: drums alone .61 to .98, drums under other instruments .02 to .58."""
+
 SIZE = 8192
 BASS_HZ, TOP_HZ = (36.0, 130.0), 2000.0
 CUES = ("struck_low", "rises_low", "struck_middle", "rises_middle", "struck_high", "rises_high", "lows", "steady_lows",
@@ -74,6 +77,11 @@ def _bass(samples: Floats) -> tuple[float, float]:
     return float(strong[loud].mean()), float(np.median(line[loud] / low.sum(axis=1)[loud]))
 
 
+def only_struck(figures: Floats | None) -> bool:
+    """Whether what lies between the lows and the highs is struck too, and nothing is held beside the drums."""
+    return figures is not None and round(float(figures[CUES.index("struck_middle")]), 3) >= HELD
+
+
 @dataclass(frozen=True, slots=True)
 class Scale:
     """A logistic function of the figures."""
@@ -94,7 +102,6 @@ def scales() -> dict[str, Scale]:
     return {name: Scale(tuple(float(entry[c]) for c in CUES), float(entry["shift"])) for name, entry in raw.items()}
 
 
-def chances(samples: Floats) -> dict[str, float]:
-    """The chance that drums and that a bass play in 16 kHz samples of music; empty if they are shorter than 1 s."""
-    figures = cues(samples)
+def chances(figures: Floats | None) -> dict[str, float]:
+    """The chance that drums and that a bass play, of the figures of music; empty where there are none."""
     return {} if figures is None else {name: scale.chance(figures) for name, scale in scales().items()}
