@@ -103,7 +103,7 @@ def strength(observations: list[Observation], pattern: str) -> int:
     told, _ = tell(END, (Part((0.0, END), ordered, covered(0.0, END), True),))
     best = 0
     for clause in re.split(r"(?<=[.!?:;])\s+|, and ", words(told)):
-        denied = re.search(r"\b(?:no|neither|nor)\b", clause, re.I)
+        denied = re.search(r"\b(?:no|neither|nor|nothing)\b", clause, re.I)
         if re.search(pattern, clause) and not denied:
             best = max(best, 1 if HEDGE.search(clause) else 2)
     return best

@@ -132,7 +132,7 @@ def reacting(told: list[Speaking], named: list[Happening]) -> Inference | None:
 
 
 def _address(us: list[Utterance], loud: list[Voice], part: Part) -> Inference:
-    """A long turn of whole sentences in a raised voice without agitation: it may be meant for an audience."""
+    """Whole sentences in a raised voice that keeps to one height, without agitation: they may be meant for an audience."""
     ids = (*(u.id for u in us), *(v.id for v in loud))
     return Inference(because=ids, certainty="possible", salience=0.6, span=part.span, key="address")
 
@@ -140,6 +140,9 @@ def _address(us: list[Utterance], loud: list[Voice], part: Part) -> Inference:
 EVEN = ("quiet", "subdued", "calm")
 """Expressions that go with reading aloud."""
 
+
+SUSTAINED_ST = 6.0
+"""Range in semitones up to which a raised voice keeps to one height, as speakers before an audience do."""
 
 FEW_WORDS, SOME_WORDS, MANY_WORDS = 6, 9, 13
 """Words from which on a text may be taken for one that is read: where some could not be made out, where all could, and
@@ -168,9 +171,10 @@ def reading(evidence: Evidence, part: Part, named: list[Happening], memory: Memo
     if spoken < 0.6 or not memory.first("reading"):
         return None
     loud = [v for v in evidence.of(Voice) if v.effort in ("raised", "shouted")]
-    if loud:
-        return _address(us, loud, part) if words_of(text, language) >= MANY_WORDS else None
-    sure_enough = words_of(text, language) >= MANY_WORDS and not doubtful
+    many = words_of(text, language) >= MANY_WORDS
+    if many and any(v.range_st is not None and v.range_st <= SUSTAINED_ST for v in loud):
+        return _address(us, loud, part)
+    sure_enough = many and not doubtful and not loud
     memory.reading = tuple(u.id for u in us) if sure_enough else ()
     return Inference(
         because=tuple(u.id for u in us), certainty="likely" if sure_enough else "possible",

@@ -19,6 +19,10 @@ ANY = {"other_voice": "another voice", "other_sound": "any other sound"}
 """The same after "neither" and "nor"."""
 
 
+ALONE = ("music", "other_voice", "other_sound")
+"""What is missing where one voice is all that is heard."""
+
+
 def setting(m: Setting, w: Wording) -> list[Clause]:
     """The room, hedged where it is not sure."""
     certain = "sure" if m.certainty == "sure" else "likely"
@@ -40,6 +44,8 @@ def recording(m: Recording, w: Wording) -> list[Clause]:
 
 def absence(m: Absence, w: Wording) -> list[Clause]:
     """What is not there, in one negated clause."""
+    if m.missing == ALONE:
+        return [w.clause("absence.alone", m, {}, "absence")]
     names = [MISSING[k] for k in m.missing]
     if len(names) == 2:
         one, two = (ANY.get(k, k) for k in m.missing)

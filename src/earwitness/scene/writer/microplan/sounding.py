@@ -44,6 +44,9 @@ MOVING = ("approaching", "receding", "swelling", "fading")
 RHYTHM = 3
 """Occurrences from which on a rhythm is told."""
 
+MANY = ("several", "regular", "irregular", "intermittent")
+"""Forms of more than one occurrence."""
+
 STAYS_S = 0.75
 """What ends no earlier than this before the clip does lasts until its end."""
 
@@ -159,7 +162,9 @@ def widened(noun: Noun, m: Happening) -> Noun:
     "a dog barking or another animal". On recordings of other sources, where the likely name was an animal's, an
     animal it was in all of 111 clips."""
     if m.guess:
-        return replace(noun, head=f"{noun.head}, perhaps {words.spelled(words.in_scene(words.entry(m.guess)))},")
+        e = words.entry(m.guess)
+        guess = words.several(e) if m.form in MANY and not e.clausal else words.in_scene(e)
+        return replace(noun, head=f"{noun.head}, perhaps {words.spelled(guess)},")
     return replace(noun, head=or_another(m.asserted, noun.head))
 
 
