@@ -132,7 +132,7 @@ def reacting(told: list[Speaking], named: list[Happening]) -> Inference | None:
 
 
 def _address(us: list[Utterance], loud: list[Voice], part: Part) -> Inference:
-    """Whole sentences in a raised voice that keeps to one height, without agitation: they may be meant for an audience."""
+    """Whole sentences in a raised voice that keeps to one height, without agitation: perhaps meant for an audience."""
     ids = (*(u.id for u in us), *(v.id for v in loud))
     return Inference(because=ids, certainty="possible", salience=0.6, span=part.span, key="address")
 
