@@ -31,6 +31,7 @@ import tempfile
 import time
 import wave
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,10 @@ def ray(a: argparse.Namespace) -> dict[str, Any]:
         items = manifest.read(str(folder))
         for name in ("local", "ray"):
             at: list[float] = []
+            spent: list[float] = []
             there = sink(Path(scratch) / f"{name}.jsonl")
             there.open(lambda _: True)
-            told = partial(_note, at)
+            told = partial(_note, at, spent)
             began = time.perf_counter()
             run = cluster.Run(crew, there, "local", told) if name == "ray" else Run(crew, there, told)
             run.run(items)
@@ -191,12 +193,27 @@ def ray(a: argparse.Namespace) -> dict[str, Any]:
             result[f"{name}_whole_s"] = round(time.perf_counter() - began, 1)
             # From a row on after which nothing came for a while: rows of Ray come by the block.
             first = next(i for i in range(len(at) // 5, len(at) - 1) if at[i + 1] - at[i] > 0.05)
-            result[f"{name}_s_per_clip"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
-    return result | {"ray_over_local": round(result["ray_s_per_clip"] / result["local_s_per_clip"], 3)}
+            for kind, values in (("s", at), ("cpu_s", spent)):
+                result[f"{name}_{kind}_per_clip"] = round((values[-1] - values[first]) / (len(at) - 1 - first), 3)
+    # Of processor time too, which other work on the machine changes less.
+    for kind in ("s", "cpu_s"):
+        name = "ray_over_local" if kind == "s" else "ray_over_local_cpu"
+        result[name] = round(result[f"ray_{kind}_per_clip"] / result[f"local_{kind}_per_clip"], 3)
+    return result
 
 
-def _note(at: list[float], _: Any) -> None:
+def _note(at: list[float], spent: list[float], _: Any) -> None:
     at.append(time.perf_counter())
+    spent.append(sum(map(used, family(os.getpid()))))
+
+
+def used(pid: int) -> float:
+    """Processor seconds of a process and of those of its children that have ended; 0.0 if it has itself."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def resume(a: argparse.Namespace) -> dict[str, Any]:
@@ -262,7 +279,7 @@ def splits(a: argparse.Namespace) -> dict[str, Any]:
         for workers, at_once, threads in SPLITS:
             at: list[float] = []
             crew = Crew(workers, at_once, flags={"scene": {"threads": threads}})
-            Run(crew, Nowhere(), partial(_note, at)).run(items)
+            Run(crew, Nowhere(), partial(_note, at, [])).run(items)
             first = max(len(at) // 5, workers)
             result[f"{workers} x {at_once} x {threads}"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
     return result
@@ -311,17 +328,28 @@ def opened(path: Path) -> dict[str, float]:
 
 def resident(pid: int) -> float:
     """MB of a process and its descendants; pages that several share are counted once (proportional set size)."""
-    total, waiting = 0, [pid]
-    while waiting:
-        each = waiting.pop()
+    total = 0
+    for each in family(pid):
         try:
             lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
             total += next(int(x.split()[1]) for x in lines if x.startswith("Pss:"))
-            for task in os.listdir(f"/proc/{each}/task"):
-                waiting += map(int, Path(f"/proc/{each}/task/{task}/children").read_text().split())
         except (OSError, StopIteration):  # it ended meanwhile
             continue
     return total / 1000
+
+
+def family(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(path.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], [])
+    return found
 
 
 def main() -> None:
