@@ -40,8 +40,8 @@ TELLING_S = 1.5
 MISSED_S = 1.2
 """Activity of this length without a word is heard again by itself."""
 ENGLISH_BEAM = 5
-UNTOLD = 0.5
-"""Highest probability of a language that the words themselves do not show."""
+UNTOLD = 0.49
+"""Highest probability of a language that the words themselves do not show: too little for it to be told."""
 UNKNOWN = "und"
 """ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
 
