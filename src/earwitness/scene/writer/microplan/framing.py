@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.lexicon.grammar import number
 from earwitness.scene.writer.messages import Closing, Element, Opening, Person
@@ -102,17 +104,24 @@ def told_in(m: Closing) -> Items:
     return _distinct([(account(e, m), e) for e in m.elements])
 
 
-HEDGES = {"sure": "", "likely": "what sounds like ", "possible": "what may be "}
+HEDGES = {
+    "sure": ("",),
+    "likely": ("what sounds like ", "something like "),
+    "possible": ("what may be ", "perhaps "),
+}
+"""Hedges of the things of a list, in turn: none is left to the one before it."""
 
 
 def _distinct(told: list[tuple[str, Element]]) -> Items:
-    """A list with each text once; neighbours that are equally unsure share a hedge."""
-    found: dict[str, None] = {}
-    before = "sure"
+    """A list with each text once, each with its own hedge."""
+    found: dict[str, str] = {}
+    used: Counter[str] = Counter()
     for text, e in told:
-        found[("" if e.certainty == before else HEDGES[e.certainty]) + text + guessed(e)] = None
-        before = e.certainty
-    return Items(tuple(Fixed(t) for t in found))
+        hedges = HEDGES[e.certainty]
+        if text + guessed(e) not in found:
+            found[text + guessed(e)] = hedges[used[e.certainty] % len(hedges)]
+            used[e.certainty] += 1
+    return Items(tuple(Fixed(hedge + text) for text, hedge in found.items()))
 
 
 def listed(elements: tuple[Element, ...]) -> Items:
