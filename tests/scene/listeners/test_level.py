@@ -67,6 +67,13 @@ def test_the_end_of_speech_and_the_decay_of_one_stroke_are_no_fades() -> None:
         assert "fade_out" not in heard(clip_of(wave))[1]
 
 
+def test_one_sound_that_swells_and_dies_away_is_no_faded_recording() -> None:
+    t = np.arange(8 * RATE) / RATE
+    course = 10.0 ** (-10.0 * np.abs(t - 3.5) / 20.0)
+    assert not {"fade_in", "fade_out"} & heard(clip_of(noise(8.0) * course))[1]
+    assert {"fade_in", "fade_out"} & heard(clip_of(words(8.0) * course))[1]
+
+
 def test_hard_edges_only_where_running_sound_is_cut() -> None:
     assert {"abrupt_start", "abrupt_end"} <= heard(clip_of(noise(3.0)))[1]
     gentle = noise(3.0) * np.sin(np.pi * np.arange(3 * RATE) / (3 * RATE)).astype(np.float32)

@@ -116,11 +116,15 @@ def _falls(windows: Array, limit: dict[str, float]) -> bool:
 
 def _goes_on(tail: Array, windows: Array, limit: dict[str, float]) -> bool:
     """Whether sounds begin during the fall (rises of `onset_db` within 200 ms), or the fall gets steeper."""
-    rising = (tail[2:] - tail[:-2] >= limit["onset_db"]).astype(np.int64)
-    rises = np.diff(rising, prepend=0)[len(tail) // 3 :] > 0
     half = len(windows) // 2
     steeper = windows[half] - windows[-1] >= limit["steeper"] * max(0.5, windows[0] - windows[half])
-    return int(rises.sum()) >= limit["onsets"] or bool(steeper)
+    return onsets(tail, limit, len(tail) // 3) >= limit["onsets"] or bool(steeper)
+
+
+def onsets(loudness: Array, limit: dict[str, float], first: int = 0) -> int:
+    """How often the loudness (LUFS every 100 ms) rises by `onset_db` within 200 ms, from block `first` on."""
+    rising = (loudness[2:] - loudness[:-2] >= limit["onset_db"]).astype(np.int64)
+    return int((np.diff(rising, prepend=0)[first:] > 0).sum())
 
 
 class LevelListener:
@@ -169,11 +173,17 @@ class LevelListener:
         return "near_silence" if loudest <= limit["near_lufs"] else None
 
     def _ends(self, clip: Clip, span: Span, loudness: Array) -> list[Observation]:
+        """Fades and hard edges at the clip's ends. Where nothing lies between the fades and nothing begins in them it
+        is one sound that swells or dies away, not the recording that is faded."""
         found: list[Observation] = []
         if span[0] <= 0.0:
             found += self._end(clip, (0.0, 1.0), loudness[::-1], "fade_in", "abrupt_start")
         if span[1] >= clip.seconds - 1e-3:
             found += self._end(clip, (span[1], -1.0), loudness, "fade_out", "abrupt_end")
+        fading = sum(q.end - q.start for q in found if isinstance(q, Quality) and q.what in ("fade_in", "fade_out"))
+        lone = onsets(loudness, self._limits["fade"]) < self._limits["fade"]["onsets"]
+        if lone and fading >= self._limits["fade"]["whole"] * clip.seconds:
+            return [q for q in found if isinstance(q, Quality) and q.what not in ("fade_in", "fade_out")]
         return found
 
     def _end(
