@@ -22,8 +22,8 @@ import platformdirs
 
 VLLM = "0.32.0"
 FOLDER = Path(platformdirs.user_cache_dir("earwitness")) / "check-upstreams" / "vllm"
-UP_S = 600
-"""Longest wait for a server: vLLM takes a minute on idle cores, several on busy ones."""
+UP_S = 1_800
+"""Longest wait for a server: vLLM takes a minute on idle cores, ten on busy ones."""
 
 QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "TOKENIZERS_PARALLELISM": "false"}
 LONG = {"VLLM_MAX_AUDIO_CLIP_FILESIZE_MB": "200", "VLLM_MAX_AUDIO_DECODE_DURATION_S": "2400"}
