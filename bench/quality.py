@@ -3,6 +3,7 @@
     python -m bench.quality                  # every clip of the corpus
     python -m bench.quality --every 3        # every third of each kind, without the clip of 39 minutes
     python -m bench.quality --only 'sound/'  # regular expression on kind/file
+    python -m bench.quality --captions FILE  # captions as `bench.writer tell` or the judge keeps them; the loop beside
 
 Both run in one process with their models loaded, clip by clip in turn; the shared judge reads what they say. A file
 that cannot be heard is handled if it is refused with a sentence (of the loop any exception counts as that). Every
@@ -58,6 +59,20 @@ class Ours:
         self._loop.close()
 
 
+class Kept:
+    """Captions of ours that were made before: NAME -> what was said."""
+
+    def __init__(self, path: Path) -> None:
+        self._clips = {c["file"]: c for c in json.loads(path.read_text(encoding="utf-8"))["clips"]}
+
+    def __call__(self, path: Path) -> Said:
+        clip = self._clips[path.name]
+        return clip["caption"], clip.get("error")
+
+    def close(self) -> None:
+        return
+
+
 class Theirs:
     """The loop; whatever it raises is a refusal."""
 
@@ -106,9 +121,9 @@ def quoted_in_silence(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -
     return [c["file"] for c in clips if c["file"] in silent and c["caption"] and "“" in c["caption"]]
 
 
-def measure(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Both over all rows: summaries by kind, false quotes, captions."""
-    ours, theirs = Ours(), Theirs()
+def measure(rows: list[dict[str, Any]], captions: Path | None = None) -> dict[str, Any]:
+    """Both over all rows: summaries by kind, false quotes, captions. Ours from a file where one is given."""
+    ours, theirs = Kept(captions) if captions else Ours(), Theirs()
     mine: list[dict[str, Any]] = []
     peers: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
@@ -140,9 +155,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", help="regular expression on kind/file")
     parser.add_argument("--every", type=int, default=1, help="of each kind every so many clips")
+    parser.add_argument("--captions", type=Path, help="captions of ours that were made before")
     a = parser.parse_args()
     print(json.dumps(machine()), flush=True)
-    result = measure(chosen(a.only, a.every))
+    result = measure(chosen(a.only, a.every), a.captions)
     for name in ("summary", "loop"):
         print(f"\n{name}")
         JUDGE.show(result[name])

@@ -225,6 +225,7 @@ def main() -> int:
         print(listing())
         return 0
     parts = chosen(a)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a part ends with the run
     if not (shared() / "corpus" / "labels.jsonl").exists():
         raise SystemExit(f"no corpus at {shared()}: say where the shared folder is with EARWITNESS_SHARED")
     print(json.dumps(machine()), flush=True)
