@@ -65,6 +65,10 @@ class Kept:
     def __init__(self, path: Path) -> None:
         self._clips = {c["file"]: c for c in json.loads(path.read_text(encoding="utf-8"))["clips"]}
 
+    def has(self, name: str) -> bool:
+        """Whether there is a caption of that clip, or a refusal."""
+        return name in self._clips
+
     def __call__(self, path: Path) -> Said:
         clip = self._clips[path.name]
         return clip["caption"], clip.get("error")
@@ -124,6 +128,8 @@ def quoted_in_silence(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -
 def measure(rows: list[dict[str, Any]], captions: Path | None = None) -> dict[str, Any]:
     """Both over all rows: summaries by kind, false quotes, captions. Ours from a file where one is given."""
     ours, theirs = Kept(captions) if captions else Ours(), Theirs()
+    if isinstance(ours, Kept):
+        rows = [r for r in rows if ours.has(str(r["file"]))]
     mine: list[dict[str, Any]] = []
     peers: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
