@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.ears import AUDIO, Heard, clips, load
+from bench.ears import AUDIO, clips, ears, load
 from earwitness.clip import RATE, Floats
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Observation, Utterance, Voice
@@ -61,7 +61,7 @@ def _trimmed(wave: Floats) -> Floats:
 
 def crossed(folders: list[Path], every: int) -> dict[str, Any]:
     """By case: clips, told as two or more speakers, told as voices at once."""
-    heard = Heard()
+    heard = ears()
     single = voices(folders, every)
     pairs = [(a, b) for a, b in itertools.pairwise([*single, *single[:1]]) if a[0] != b[0]]
     cases = {

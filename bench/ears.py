@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +33,24 @@ AUDIO = (".ogg", ".flac", ".wav", ".mp3")
 
 
 class Heard:
-    """The listeners that words and voices need, in order, and what they say of a clip of up to 30 s."""
+    """The listeners that words and voices need, in order, and what they say of a clip of up to 30 s, heard once."""
 
     def __init__(self) -> None:
         ears = load_ears(Store(), Hearing())
         self._ears = [(ear.name, listener) for ear, listener in ears.listeners if ear.name in NEEDED]
         self.seconds: dict[str, float] = defaultdict(float)
+        self.total_s = 0.0
+        self._kept: dict[str, list[Observation]] = {}
 
     def __call__(self, clip: Clip) -> list[Observation]:
+        key = hashlib.sha1(np.ascontiguousarray(clip.pcm).tobytes(), usedforsecurity=False).hexdigest()
+        if key not in self._kept:
+            self._kept[key] = self._hear(clip)
+        return self._kept[key]
+
+    def _hear(self, clip: Clip) -> list[Observation]:
         context = Context()
+        self.total_s += clip.seconds
         for name, listener in self._ears:
             start = time.perf_counter()
             context.so_far.extend(listener.listen(clip, (0.0, clip.seconds), context).observations)
@@ -47,6 +58,13 @@ class Heard:
         return context.so_far
 
 
+@cache
+def ears() -> Heard:
+    """The listeners, loaded once for all measurements of a run."""
+    return Heard()
+
+
+@cache
 def load(path: Path) -> Clip | None:
     """A file as a clip; None if it cannot be decoded."""
 

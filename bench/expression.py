@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from bench.ears import AUDIO, Heard, load
+from bench.ears import AUDIO, Heard, ears, load
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.observation import Emotion
 
@@ -37,7 +37,7 @@ def known(path: Path) -> str | None:
 
 def emotion(sets: list[str], every: int) -> dict[str, Any]:
     """For each NAME=FOLDER: shares said and right of animated, subdued and named."""
-    heard = Heard()
+    heard = ears()
     return {item.split("=", 1)[0]: _measured(Path(item.split("=", 1)[1]), every, heard) for item in sets}
 
 

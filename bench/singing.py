@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.ears import AUDIO, Heard, load, shared_words, tokens
+from bench.ears import AUDIO, ears, load, shared_words, tokens
 from earwitness.clip import RATE, Clip
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Utterance
@@ -51,7 +51,7 @@ def grouped(lines: Path) -> Iterator[tuple[float, float, str]]:
 
 def songs(folders: list[Path], most: int) -> dict[str, Any]:
     """Over all pieces: quoted, told as sung, words right; and what is quoted of each."""
-    heard = Heard()
+    heard = ears()
     count = quoted_of = sung_of = said_all = right = true_all = 0
     told: dict[str, list[Any]] = {}
     for path in sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in AUDIO):

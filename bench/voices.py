@@ -11,7 +11,8 @@
     python -m bench.voices acts      # what is done with words, clip by clip, to be read by people
     python -m bench.voices time      # seconds of words, voices and expression for each second of audio
 
-Errors are edit distances over the reference's length, all clips of a language together.
+Several, joined by commas, hear each clip once. Errors are edit distances over the reference's length, all clips of a
+language together.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 
 from bench.company import crossed
 from bench.degraded import DAMAGES, together
-from bench.ears import AUDIO, DENSE, LONGEST_S, Heard, clips, count, edits, load, shared_words, tokens
+from bench.ears import AUDIO, DENSE, LONGEST_S, Heard, clips, count, ears, edits, load, shared_words, tokens
 from bench.expression import emotion
 from bench.machine import save
 from bench.singing import songs
@@ -38,7 +39,7 @@ from earwitness.scene.evidence.observation import Act, Utterance, Voice
 
 def words(_: argparse.Namespace) -> dict[str, Any]:
     """Errors by language; language, sex and speakers: right, wrong, not said."""
-    heard = Heard()
+    heard = ears()
     errors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     said: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for row, clip in clips("speech/|mix/|acoustic/"):
@@ -70,7 +71,7 @@ def words(_: argparse.Namespace) -> dict[str, Any]:
 
 def quotes(a: argparse.Namespace) -> dict[str, Any]:
     """Words on clips where nobody speaks."""
-    heard = Heard()
+    heard = ears()
     silent = [(row["file"], clip) for row, clip in clips() if row["facts"].get("speech") is False]
     for folder in paths(a):
         for path in sorted(p for p in folder.iterdir() if p.suffix in AUDIO)[:: a.every]:
@@ -83,7 +84,7 @@ def quotes(a: argparse.Namespace) -> dict[str, Any]:
 
 def joined(_a: argparse.Namespace) -> dict[str, Any]:
     """One or two speakers on pairs of single voices, 0.8 s apart; and on the single voices themselves."""
-    heard = Heard()
+    heard = ears()
     rows = [(r, c) for r, c in clips("speech/.*audiobook|jfk|lj001-0004|thorsten03|vm-intro")]
     right = [0, 0]
     for (_, one), (_, two) in itertools.pairwise([*rows, rows[0]]):
@@ -97,7 +98,7 @@ def joined(_a: argparse.Namespace) -> dict[str, Any]:
 
 def hard(_: argparse.Namespace) -> dict[str, Any]:
     """By damage: clips, share of the true words quoted, share of the quoted words that are true, clips with words."""
-    heard = Heard()
+    heard = ears()
     rows = [(r, c) for r, c in clips("speech/.*(lj001|jfk|thorsten|audiobook|phone)") if r.get("transcript")]
     rows = [(r, c) for r, c in rows if r["transcript"]["lang"] in ("en", "de", "es", "nl")]
     found: dict[str, dict[str, float]] = {}
@@ -136,7 +137,7 @@ def tally(waves: list[tuple[Any, dict[str, str]]], heard: Heard) -> dict[str, fl
 
 def kept(_: argparse.Namespace) -> dict[str, Any]:
     """Speech clips with words quoted, with a voice told without words, and with neither (named)."""
-    heard = Heard()
+    heard = ears()
     quoted = voiced = 0
     lost: list[str] = []
     for row, clip in clips("speech/|mix/|acoustic/"):
@@ -156,7 +157,7 @@ def kept(_: argparse.Namespace) -> dict[str, Any]:
 
 def acts(_: argparse.Namespace) -> dict[str, Any]:
     """The acts of every speech clip with the words that they rest on."""
-    heard = Heard()
+    heard = ears()
     found = {}
     for row, clip in clips("speech/|mix/"):
         observed = heard(clip)
@@ -168,13 +169,11 @@ def acts(_: argparse.Namespace) -> dict[str, Any]:
 
 
 def timed(_: argparse.Namespace) -> dict[str, Any]:
-    """Seconds of each listener for each second of speech clips."""
-    heard = Heard()
-    total = 0.0
+    """Seconds of each listener for each second of audio, over speech clips and whatever else this run has heard."""
+    heard = ears()
     for _row, clip in clips("speech/"):
         heard(clip)
-        total += clip.seconds
-    return {name: round(seconds / total, 3) for name, seconds in heard.seconds.items()}
+    return {name: round(seconds / heard.total_s, 3) for name, seconds in heard.seconds.items()}
 
 
 MEASURES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
@@ -199,14 +198,15 @@ def paths(a: argparse.Namespace) -> list[Path]:
 def main() -> None:
     """Runs one measurement, prints and keeps it."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("what", choices=list(MEASURES))
+    ap.add_argument("what", help=f"one or several, joined by commas, of {', '.join(MEASURES)}")
     ap.add_argument("folders", nargs="*")
     ap.add_argument("--every", type=int, default=8, help="of the files of each folder, every n-th")
     ap.add_argument("--pieces", type=int, default=3, help="of each song, at most")
     a = ap.parse_args()
-    result = MEASURES[a.what](a)
-    print(save(f"voices-{a.what}", result))
-    print(result)
+    for what in a.what.split(","):
+        result = MEASURES[what](a)
+        print(save(f"voices-{what}", result))
+        print(result, flush=True)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python training/voice_head.py --prints FOLDER --children FOLDER --acted FOLDER
 
-`--prints` holds the speaker encoder (encoder.npz). `--children` is a checkout of speechocean762 (250 speakers, sex and
+`--prints` holds the speaker encoder (encoder.onnx). `--children` is a checkout of speechocean762 (250 speakers, sex and
 age known; free for commercial and other use by its README). `--acted` holds EmoDB as FLAC or WAV (CC0). Four recordings
 a speaker of the first, all of the second; speakers never lie on both sides of a split. Shrinkage LDA, the sexes and the
 corpora weighted alike. Writes `voice_head.npz` beside the voice listener and a report beside this script.

@@ -27,6 +27,7 @@ from earwitness.scene.listeners.speech_flags import flags, word_lists
 from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
 from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
 from earwitness.scene.listeners.speech_text import Script, in_script, placed, sentences, sure
+from earwitness.scene.listeners.speech_together import FRAMES, Head, features, spans, windows
 from earwitness.scene.listeners.voice_turns import Turns
 
 EDGE_S = 0.25
@@ -39,6 +40,10 @@ TELLING_S = 1.5
 """A stretch shorter than this does not tell its language."""
 MISSED_S = 1.2
 """Activity of this length without a word is heard again by itself."""
+TOGETHER_S = 0.8
+"""An utterance is spoken over where two voices are heard at once for so long of it."""
+PAIR = 2
+"""Windows in a row of which the mean decides."""
 ENGLISH_BEAM = 5
 UNTOLD = 0.49
 """Highest probability of a language that the words themselves do not show: too little for it to be told."""
@@ -98,6 +103,7 @@ class SpeechListener:
         self._chinese = chinese
         self._english = english
         self._turns = turns
+        self._at_once = Head.load()
         table = limits(self.name)
         self._gates: dict[str, float] = table["gates"]
         self._english_gates: dict[str, float] = table["english"]
@@ -171,22 +177,24 @@ class SpeechListener:
     def _utterances(self, passage: Passage, room: Room) -> Iterator[Utterance]:
         patches = room.patches
         witness = spoken(patches, passage.span)
+        crossed = self._crossed(passage, patches)
         decoded = self._decoded(passage, witness >= self._gates["witness"])
         if decoded is None:
-            yield from self._unclear(passage, patches, witness)
+            yield from self._unclear(passage, patches, witness, crossed)
             return
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
         groups_of_words = [g for g in self._turns_of(words, room) if any(c.isalnum() for w in g for c in w.text)]
         if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
-            yield from self._unclear(passage, patches, witness)
+            yield from self._unclear(passage, patches, witness, crossed)
             return
         english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
         again: str | None = None
         if any(self._in_doubt(g) for g in groups_of_words):
             again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
         for group, rendering in zip(groups_of_words, english, strict=True):
-            yield self._utterance(passage, group, rendering, patches, again)
+            said = self._utterance(passage, group, rendering, patches, again)
+            yield replace(said, together=any(overlap(said.span, c) >= TOGETHER_S for c in crossed))
 
     def _turns_of(self, words: Sequence[Word], room: Room) -> Iterator[list[Word]]:
         """What is said in one go, by one speaker."""
@@ -195,6 +203,16 @@ class SpeechListener:
                 yield said
             else:
                 yield from self._turns.parted(said, room.samples, room.activity.span[0])
+
+    def _crossed(self, passage: Passage, patches: Patches | None) -> list[Span]:
+        """Where two voices speak at once, in seconds of the clip; not looked for where somebody sings."""
+        if sung(patches, passage.span):
+            return []
+        hidden = passage.encoded.array[0][: round(passage.encoded.seconds * FRAMES)]
+        starts = windows(len(hidden))
+        scores = self._at_once.scores(features(hidden, starts))
+        found = spans(scores, starts, self._gates["together"], PAIR)
+        return [(a + passage.start, b + passage.start) for a, b in found]
 
     def _in_doubt(self, words: Sequence[Word]) -> bool:
         return mean(w.probability for w in words) < self._gates["doubted"]
@@ -268,7 +286,9 @@ class SpeechListener:
             sung=sung(patches, span),
         )
 
-    def _unclear(self, passage: Passage, patches: Patches | None, score: float) -> Iterator[Utterance]:
+    def _unclear(
+        self, passage: Passage, patches: Patches | None, score: float, crossed: Sequence[Span]
+    ) -> Iterator[Utterance]:
         """Speech without words, where the tagger agrees that somebody speaks.
 
         Speech played backwards, and many voices at once, get a language as surely as real speech: none is told.
@@ -283,6 +303,7 @@ class SpeechListener:
                 language_score=passage.probability,
                 doubtful=True,
                 sung=sung(patches, passage.span),
+                together=bool(crossed),
             )
 
 

@@ -105,6 +105,8 @@ class VoiceListener:
                          self._rules["child"])  # fmt: skip
         calm_hz = None if calm is None else hertz(calm)
         sex, sex_score = (None, None) if child else sex_of(self._heads.woman(centre), calm_hz, self._rules["sex"])
+        if all(t.together for t in heard.turns):  # a print of two voices tells the sex of neither
+            sex, sex_score = None, None
         return Voice(
             span=(heard.turns[0].start, max(t.end for t in heard.turns)),
             score=round(min(1.0, len(samples) / RATE / 2.0), 3),

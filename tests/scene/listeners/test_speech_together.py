@@ -1,0 +1,80 @@
+"""Two voices at once: windows and spans, and what is told of recorded voices alone, in turn and together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bench.company import at_once, in_turn
+from bench.ears import load
+from conftest import SHARED
+from earwitness.clip import RATE, Floats
+from earwitness.intake.samples import from_samples
+from earwitness.scene.evidence.observation import Utterance
+from earwitness.scene.listeners.listener import Context
+from earwitness.scene.listeners.speech import SpeechListener
+from earwitness.scene.listeners.speech_together import FRAMES, HOP, Head, features, spans, windows
+from earwitness.weights.store import Store
+
+AUDIO = SHARED / "corpus" / "audio"
+READERS = ("speech_en_jfk.ogg", "speech_de_audiobook.flac", "speech_en_lj001-0004.mp3", "speech_es_audiobook.flac")
+
+
+def test_windows_are_whole_and_half_overlapping() -> None:
+    assert windows(FRAMES - 1) == []
+    assert windows(FRAMES) == [0]
+    assert windows(2 * FRAMES) == [0, HOP, 2 * HOP]
+
+
+def test_features_are_mean_and_deviation() -> None:
+    hidden = np.zeros((FRAMES, 4), np.float32)
+    hidden[::2, 0] = 2.0
+    assert features(hidden, [0])[0].tolist() == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    assert features(hidden, []).shape == (0, 8)
+
+
+def test_one_window_alone_tells_nothing() -> None:
+    starts = windows(4 * FRAMES)
+    lone, row = np.full(len(starts), -9.0, np.float32), np.full(len(starts), -9.0, np.float32)
+    lone[2], row[2:5] = 8.0, 8.0
+    assert spans(lone, starts, 6.0, 2) == []
+    assert spans(row, starts, 6.0, 2) == [(1.0, 3.0)]
+
+
+def test_the_head_fits_the_encoder() -> None:
+    head = Head.load()
+    assert head.weights.shape == head.mean.shape == head.deviation.shape == (1024,)
+    assert head.scores(np.stack([head.mean, head.mean + head.deviation])).shape == (2,)
+
+
+@pytest.fixture(scope="module")
+def listener() -> SpeechListener:
+    return SpeechListener(Store(offline=True).path("whisper-base"), english=False)
+
+
+def wave(name: str) -> Floats:
+    clip = load(AUDIO / name)
+    assert clip is not None
+    samples = clip.samples()
+    return samples / np.float32(np.abs(samples).max() * 4)
+
+
+def together(listener: SpeechListener, samples: Floats) -> list[bool]:
+    clip = from_samples(samples, RATE)
+    found = listener.listen(clip, (0.0, clip.seconds), Context()).observations
+    return [u.together for u in found if isinstance(u, Utterance)]
+
+
+@pytest.mark.weights
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", READERS)
+def test_one_reader_is_one_voice(listener: SpeechListener, name: str) -> None:
+    assert not any(together(listener, wave(name)))
+
+
+@pytest.mark.weights
+@pytest.mark.corpus
+def test_two_readers_in_turn_are_not_at_once_and_over_each_other_they_are(listener: SpeechListener) -> None:
+    one, two = wave(READERS[1]), wave(READERS[0])
+    assert not any(together(listener, in_turn(one, two)))
+    assert any(together(listener, at_once(one, two)))
