@@ -105,7 +105,7 @@ class Tally:
     def keep(self, name: str, least: int, **more: Any) -> None:
         """Prints and keeps both tables."""
         levels, classes = self.levels(), self.classes(least)
-        print(f"{table(levels)}\n\n{table(classes)}")
+        print("\n\n".join(table(rows) for rows in (levels, classes) if rows))
         print(save(name, {"levels": levels, "classes": classes, **more}))
 
 
