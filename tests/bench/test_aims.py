@@ -29,9 +29,13 @@ def test_met_and_missed(results: Path) -> None:
     assert told == {"speech": "met", "music": "**aim missed**", "sounds": "met"}
 
 
-def test_what_was_not_measured_has_no_verdict(results: Path) -> None:
-    put(results, "caption-long", rows=[{"clip": "quiet", "who": "earwitness", "first_s": 1.0, "peak_mb": 300}])
-    assert aims.verdicts() == []
+def test_what_was_not_measured_or_failed_has_no_verdict(results: Path) -> None:
+    def run(who: str, code: int) -> dict[str, Any]:
+        return {"clip": "quiet", "who": who, "first_s": 0.0, "peak_mb": 300, "exit": code}
+
+    put(results, "caption-long", rows=[run("earwitness", 1), run("faster-whisper", 0)])
+    told = {row["what"]: row[""] for row in aims.verdicts()}
+    assert told == {"long clips that failed": "**aim missed**"}
 
 
 def test_a_quick_result_never_stands_for_a_whole_one(results: Path) -> None:
