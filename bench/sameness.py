@@ -4,8 +4,8 @@
     python -m bench.sameness --clips 3 --runs 1
 
 Doors: the command, the OpenAI client and the DashScope client in front of a server, and `bulk`. Every run starts the
-server and the crew of `bulk` anew, and the command runs once a clip; two commands run side by side, so that the machine
-is never quiet. Nothing is timed. Kept are how many different texts each clip got (it should be one), and what differs
+server, the crew of `bulk` and the command anew; two commands run side by side, so that the machine is never quiet.
+Nothing is timed. Kept are how many different texts each clip got (it should be one), and what differs
 where they do. What the cloud's own documentation prints for its one sample recording is read from the shared folder
 and counted beside it: programs that print a result, and how many different captions those are.
 """
@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,14 +62,17 @@ def clips(count: int) -> list[Path]:
 
 
 def by_command(paths: list[Path], threads: int) -> list[str]:
-    """Each clip by a process of its own, two at once."""
+    """Every other clip by one process, the rest by another beside it."""
 
-    def one(path: Path) -> str:
-        call = [COMMAND, "caption", "-q", "--threads", str(threads), str(path)]
-        return subprocess.run(call, check=True, capture_output=True, text=True).stdout.strip()
+    def some(mine: list[Path]) -> dict[str, str]:
+        call = [COMMAND, "caption", "-q", "--json", "--threads", str(threads), *map(str, mine)]
+        out = subprocess.run(call, check=True, capture_output=True, text=True).stdout
+        found = [json.loads(line) for line in out.splitlines()]
+        return {Path(row["source"]).name: str(row["caption"]).strip() for row in found}
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(one, paths))
+        one, two = pool.map(some, [paths[::2], paths[1::2]])
+    return [(one | two)[path.name] for path in paths]
 
 
 def by_openai(paths: list[Path], root: str) -> list[str]:
@@ -143,10 +146,11 @@ def server(threads: int) -> Iterator[str]:
 # ---------------------------------------------------------------- counting
 
 
-def measure(paths: list[Path], runs: int) -> dict[str, Any]:
-    """Different texts of each clip over doors, threads and runs."""
+def measure(paths: list[Path], runs: int, keep: Callable[[dict[str, Any]], None] = lambda _: None) -> dict[str, Any]:
+    """Different texts of each clip over doors, threads and runs. `keep` gets what is known after each run."""
     texts: dict[str, dict[str, list[str]]] = {path.name: defaultdict(list) for path in paths}
-    for threads, run in itertools.product(THREADS, range(runs)):
+    found: dict[str, Any] = {}
+    for run, threads in itertools.product(range(runs), THREADS):
         with server(threads) as root:
             doors = {"openai": by_openai(paths, root), "dashscope": by_dashscope(paths, root)}
         doors |= {"command": by_command(paths, threads), "bulk": by_bulk(paths, threads)}
@@ -155,8 +159,14 @@ def measure(paths: list[Path], runs: int) -> dict[str, Any]:
                 texts[path.name][text].append(f"{door}/{threads}/{run + 1}")
         if program() != PROGRAM:
             raise RuntimeError("the program was changed while it was measured: no two texts can be compared")
-        most = max(len(found) for found in texts.values())
-        print(f"threads {threads}, run {run + 1}: {most} text a clip at most", flush=True)
+        found = counted(texts, run + 1)
+        print(f"run {run + 1}, {threads} threads: {found['most_texts_of_a_clip']} text a clip at most", flush=True)
+        keep(found)
+    return found
+
+
+def counted(texts: dict[str, dict[str, list[str]]], runs: int) -> dict[str, Any]:
+    """How many texts each clip got."""
     told = [
         {
             "file": name,
@@ -167,7 +177,7 @@ def measure(paths: list[Path], runs: int) -> dict[str, Any]:
         for name, found in texts.items()
     ]
     return {
-        "clips": len(paths),
+        "clips": len(told),
         "doors": ["command", "openai", "dashscope", "bulk"],
         "threads": list(THREADS),
         "runs": runs,
@@ -205,9 +215,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     a = parser.parse_args()
     print(json.dumps(machine()), flush=True)
-    result = measure(clips(a.clips), a.runs) | {"cloud": cloud()}
+    beside = {"cloud": cloud()}
+
+    def keep(so_far: dict[str, Any]) -> None:
+        save("sameness", so_far | beside)
+
+    result = measure(clips(a.clips), a.runs, keep) | beside
     print(json.dumps({k: v for k, v in result.items() if k != "rows"}, indent=1, ensure_ascii=False))
-    save("sameness", result)
+    keep(result)
     raise SystemExit(result["most_texts_of_a_clip"] > 1)
 
 
