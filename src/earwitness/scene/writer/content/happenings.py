@@ -141,15 +141,23 @@ MOST_SHAPES = 2
 """Sounds of one texture that a clip tells by their form; what goes on after that is told no more."""
 
 
+NOISY = ("noise", "whoosh", "boom")
+"""Textures without a pitch."""
+
 WITHIN = 0.7
 """Share of an event's length inside the span of a form from which it is a name for it."""
+
+
+def fits(concept: str, o: Shape) -> bool:
+    """Whether a name can be a guess at a form: what was measured as noise has no pitch of its own."""
+    return not (o.texture in NOISY and ontology()[concept].kind == "tonal")
 
 
 def _guess(o: Shape, part: Part) -> Sound | None:
     """The best possible name of a sound told by its form."""
     sounds = [s for s in part.observations if isinstance(s, Sound)]
     near = [s for s in sounds if overlap(s.span, o.span) > WITHIN * max(s.end - s.start, 0.02)]
-    named = [s for s in near if sayable(s, part, False) and certainty_of(s) == "possible"]
+    named = [s for s in near if sayable(s, part, False) and certainty_of(s) == "possible" and fits(s.concept, o)]
     return max(named, key=lambda s: (s.score, -s.start, s.concept), default=None)
 
 
