@@ -24,6 +24,9 @@ MERGE_S = {"impulsive": 0.2, "tonal": 0.2, "steady": 2.0, "ambience": 4.0}
 
 SAME_PERIOD = 0.1
 
+PULSE_S = 0.25
+"""What lasts longer does not tick, however often it comes."""
+
 MEASURED = 0.7
 """Score of a description: what was measured was there."""
 
@@ -146,7 +149,7 @@ def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
         span=span,
         score=MEASURED,
         listener=LISTENER,
-        texture="pulses" if many and seen.texture in ("hit", "noise") else seen.texture,
+        texture="pulses" if many and best.length <= PULSE_S and seen.texture in ("hit", "noise") else seen.texture,
         region=seen.region,
         contour="steady" if many else seen.contour,
         count=max(1, count),
