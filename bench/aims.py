@@ -181,6 +181,12 @@ AIMS: tuple[Aim, ...] = (
 )
 
 
+def busy(result: Result) -> str:
+    """How many of the machine's cores other programs kept busy meanwhile."""
+    others = result["machine"].get("others_cores")
+    return "–" if others is None else f"{others:.1f} of {result['machine']['cores']}"
+
+
 def verdicts(parts: Iterable[str] | None = None, quick: bool = False) -> list[dict[str, str]]:
     """A row for each aim whose result is there; of these parts only, or of all; of quick results only, or the best."""
     wanted = set(parts) if parts is not None else None
@@ -198,6 +204,7 @@ def verdicts(parts: Iterable[str] | None = None, quick: bool = False) -> list[di
                     "measured": f"{value:g}",
                     "aim": f"{aim.side} {aim.bound:g}",
                     "": verdict,
+                    "cores busy with others": busy(result),
                     "result": f"{aim.part}{' (quick)' if result['mode'] == 'quick' else ''}",
                 }
             )

@@ -178,9 +178,8 @@ def _lengths(result: Result | None) -> str | None:
         lines += [
             "",
             f"Straight lines through the medians of Earwitness: {time['base']:.1f} s + {time['slope']:.2f} s for each "
-            f"minute (r² {time['r2']:.4f}); {memory['base']:.0f} MB + {memory['slope']:.2f} MB for each minute. A "
-            "minute "
-            f"more of the longest clips costs {result['cost_ratio']:.2f} times what it costs of the shortest "
+            f"minute (r² {time['r2']:.4f}); {memory['base']:.0f} MB + {memory['slope']:.2f} MB for each minute. "
+            f"A minute more of the longest clips costs {result['cost_ratio']:.2f} times what it costs of the shortest "
             "(1: linear).",
         ]
     return "\n".join(lines)

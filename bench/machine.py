@@ -103,10 +103,10 @@ def spread(values: Sequence[float], digits: int = 3) -> dict[str, float]:
     }
 
 
-def save(name: str, result: dict[str, Any]) -> Path:
+def save(name: str, result: dict[str, Any], folder: Path = RESULTS) -> Path:
     """Writes `bench/results/NAME.json` with the machine and the command beside the figures."""
-    RESULTS.mkdir(exist_ok=True, parents=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(exist_ok=True, parents=True)
+    path = folder / f"{name}.json"
     took = round(time.monotonic() - _STARTED, 1)
     head = {"machine": machine(), "mode": MODE, "command": command(), "took_s": took, "program": PROGRAM}
     if program() != PROGRAM:

@@ -13,7 +13,8 @@ from bench import chapters as told
 from bench import chapters_service as service
 from bench import plots
 from bench.aims import verdicts
-from bench.kept import load, names
+from bench.chapters import how
+from bench.kept import QUICK, load, names
 from bench.machine import ROOT, table
 
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -28,8 +29,8 @@ How well, how fast, how large and how dear, each beside a peer that was measured
 comes from a file in [bench/results](../bench/results), which names its command, its date, its machine and how busy that
 was; this page is made from them by a script and checked by a test. Medians; in brackets the least and the greatest.
 
-    make bench          # everything, under an hour on two idle cores
-    make bench-quick    # shortened, under ten minutes; kept apart, and never shown in place of a whole measurement
+    make bench          # everything; meant for under an hour on two idle cores
+    make bench-quick    # shortened, for under ten minutes; never shown in place of a whole measurement
 
 `python -m bench.run --list` names the parts and their peers, `--only PART` measures one again. Failures and what was
 tried stand in [bench/LOG.md](../bench/LOG.md). The labelled recordings were looked at while the program was made:
@@ -64,7 +65,7 @@ CHAPTERS: tuple[tuple[str, Callable[[], str | None], tuple[tuple[str, str], ...]
 
 def page(pictures: set[str]) -> str:
     """The whole document; `pictures` are those that can be shown."""
-    lines = [HEAD, _aims()]
+    lines = [HEAD, *_runs(), _aims()]
     for title, text, shown in CHAPTERS:
         body = text()
         if body is None:
@@ -76,6 +77,17 @@ def page(pictures: set[str]) -> str:
         lines += [body, ""]
     lines += ["## When and on what", "", _origins(), ""]
     return _folded("\n".join(lines).rstrip()) + "\n"
+
+
+def _runs() -> list[str]:
+    """What the last run over all parts took, whole and shortened."""
+    lines = []
+    for title, quick in (("whole", False), ("shortened", True)):
+        run = load("run", quick)
+        if run and (run["mode"] == QUICK) == quick:
+            failed = f", failed: {', '.join(run['failed'])}" if run["failed"] else ""
+            lines += [f"The last {title} run over all parts took {run['minutes']:.1f} minutes{failed}. {how(run)}", ""]
+    return lines
 
 
 def _folded(text: str) -> str:
@@ -96,9 +108,9 @@ def _aims() -> str:
         [
             "## Aims",
             "",
-            f"{len(rows)} aims have a figure; {len(rows) - missed} are met, {missed} missed. A figure of a "
-            "shortened or "
-            "busy run is a figure of that run.",
+            f"{len(rows)} aims have a figure; {len(rows) - missed} are met, {missed} missed. Times and rates of a "
+            "shortened run (quick), or of one while other programs kept cores busy, are rough; ratios suffer less, "
+            "texts not at all.",
             "",
             table(rows) if rows else "Nothing was measured yet.",
             "",

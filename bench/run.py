@@ -28,7 +28,7 @@ from pathlib import Path
 from bench.aims import verdicts
 from bench.kept import QUICK
 from bench.long import shared
-from bench.machine import RESULTS, ROOT, machine
+from bench.machine import RESULTS, ROOT, machine, save
 
 LOGS = ROOT / "build" / "bench"
 
@@ -129,6 +129,7 @@ class Bench:
         self._folder = RESULTS / QUICK if quick else RESULTS
         self.failed: list[str] = []
         self.done: list[str] = []
+        self.seconds: dict[str, float] = {}
 
     def call(self, part: Part) -> list[str]:
         """The part's command line after `python -m`."""
@@ -167,7 +168,8 @@ class Bench:
             finally:
                 _end(process)
         missing = [n for n in part.results if not self._new(n, since)]
-        said = f"[{place}] {part.name}: {time.monotonic() - begun:.0f} s"
+        self.seconds[part.name] = round(time.monotonic() - begun, 1)
+        said = f"[{place}] {part.name}: {self.seconds[part.name]:.0f} s"
         if code == 0 and not missing:
             print(f"{said}, done", flush=True)
             self.done.append(part.name)
@@ -176,6 +178,11 @@ class Bench:
         print(f"{said}, FAILED ({why}{'; nothing kept of ' + ', '.join(missing) if missing else ''})")
         print("\n".join("    " + x for x in log.read_text(encoding="utf-8").splitlines()[-12:]), flush=True)
         self.failed.append(part.name)
+
+    def keep(self) -> None:
+        """Keeps what each part took, of a run over all of them."""
+        took = {"seconds": self.seconds, "minutes": round(sum(self.seconds.values()) / 60, 1), "failed": self.failed}
+        save("run", took, self._folder)
 
     def _new(self, name: str, since: float) -> bool:
         path = self._folder / f"{name}.json"
@@ -236,6 +243,8 @@ def main() -> int:
             print(f"[{number}/{len(parts)}] {part.name}: has a result newer than the program, left out", flush=True)
             continue
         bench.run(part, f"{number}/{len(parts)}")
+    if not (a.only or a.resume or a.all):
+        bench.keep()
     told = verdicts({name for p in parts for name in p.results}, a.quick)
     for row in told:
         print(f"  {row['what']:52} {row['measured']:>8}  {row['aim']:8} {row[''].strip('*')}")

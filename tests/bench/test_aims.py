@@ -19,7 +19,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(folder: Path, name: str, **result: Any) -> None:
-    (folder / f"{name}.json").write_text(json.dumps(result))
+    (folder / f"{name}.json").write_text(json.dumps({"machine": {"cores": 2}, **result}))
 
 
 def test_met_and_missed(results: Path) -> None:

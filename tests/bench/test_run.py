@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import textwrap
@@ -107,7 +108,7 @@ def test_names_and_modules_of_parts() -> None:
 
 def test_an_unknown_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["bench.run", "--only", "nonsense"])
-    with pytest.raises(SystemExit, match="no part 'nonsense'; the parts are quality, speed"):
+    with pytest.raises(SystemExit, match="no part 'nonsense'; the parts are quality, cloze"):
         run.main()
 
 
@@ -118,3 +119,22 @@ def test_the_list_names_every_part_and_its_peer(
     assert run.main() == 0
     out = capsys.readouterr().out
     assert all(f"  {p.name:10} bench.{p.full}" in out and p.peer in out for p in (*PARTS, *LONG))
+
+
+@pytest.mark.parametrize(("arguments", "kept"), [([], True), (["--only", "one"], False)])
+def test_a_run_over_all_parts_is_kept_with_what_each_took(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], kept: bool
+) -> None:
+    (bench / "corpus").mkdir()
+    (bench / "corpus" / "labels.jsonl").touch()
+    monkeypatch.setattr(run, "PARTS", (part("works"), part("breaks")))
+    monkeypatch.setattr(run, "LONG", ())
+    monkeypatch.setattr(run, "shared", lambda: bench)
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["bench.run", "--no-document", *arguments])
+    assert run.main() == 1
+    path = bench / "results" / "run.json"
+    assert path.exists() == kept
+    if kept:
+        told = json.loads(path.read_text())
+        assert (list(told["seconds"]), told["failed"]) == (["one"], ["one"])
