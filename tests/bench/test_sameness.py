@@ -21,6 +21,7 @@ def no_server(_threads: int) -> Iterator[str]:
 @pytest.fixture
 def doors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sameness, "server", no_server)
+    monkeypatch.setattr(sameness, "program", lambda: sameness.PROGRAM)
     for door in ("command", "openai", "dashscope", "bulk"):
         monkeypatch.setattr(sameness, f"by_{door}", lambda paths, _: [f"text of {p.name}" for p in paths])
 
@@ -42,3 +43,17 @@ def test_a_text_that_differs_once_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     found = sameness.measure(CLIPS, 3)
     assert (found["most_texts_of_a_clip"], found["clips_with_one_text"]) == (2, 1)
     assert found["differing"]["b.wav"][odd] == ["bulk/1/2"]
+
+
+@pytest.mark.usefixtures("doors")
+def test_texts_of_two_programs_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sameness, "program", lambda: "another program")
+    with pytest.raises(RuntimeError, match="changed while it was measured"):
+        sameness.measure(CLIPS, 1)
+
+
+@pytest.mark.usefixtures("doors")
+def test_what_is_known_is_kept_after_each_run() -> None:
+    kept: list[int] = []
+    sameness.measure(CLIPS, 2, lambda found: kept.append(found["captions"]))
+    assert kept == [8, 16, 24, 32]
