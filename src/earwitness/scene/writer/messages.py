@@ -6,7 +6,7 @@ and a span in seconds where it speaks of a time. `id` is stable: frames are chos
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from earwitness.caption import Certainty
@@ -89,7 +89,8 @@ class Element:
 class Opening(Message):
     """Length in seconds and what the clip (or its first part) consists of, in order of first appearance.
 
-    lead: it consists of one thing that is told next, so that both make one sentence.
+    lead: it consists of one thing that is told next, so that both make one sentence; fault: what dominates the
+    recording, a key of `recording.toml`.
     """
 
     seconds: float
@@ -98,6 +99,7 @@ class Opening(Message):
     whole: bool = True
     more: int = 0
     lead: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,10 +248,12 @@ class Changing(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting(Message):
-    """The room as heard: a key of `places.toml`."""
+    """The room as heard: a key of `places.toml`. decay_s: how long its sound takes to die away; close: a voice is close
+    to the microphone."""
 
     room: str
     close: bool = False
+    decay_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +316,5 @@ class Closing(Message):
     room: str | None = None
     feelings: tuple[tuple[str, str, Certainty], ...] = ()
     reading: bool = False
-    telephone: bool = False
-    notes: tuple[str, ...] = field(default=())
+    fault: str = ""
     summary: bool = False

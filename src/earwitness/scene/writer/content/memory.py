@@ -21,7 +21,8 @@ class Running:
 @dataclass(slots=True)
 class Memory:
     """One a clip. told: concepts told; running: concepts that go on (`music` among them); persons by the speaker's
-    stable name; once: things that are told once a clip (room, qualities, traits), by key."""
+    stable name; fault: what dominates the recording and its ids; once: what is told once a clip (room, traits), by
+    key."""
 
     told: dict[str, tuple[str, ...]] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Memory:
     feeling_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reading: tuple[str, ...] = ()
     room: str | None = None
+    fault: tuple[str, tuple[str, ...]] = ("", ())
     quiet: str = ""
 
     def first(self, key: str) -> bool:

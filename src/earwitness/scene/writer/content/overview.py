@@ -7,6 +7,7 @@ from typing import Literal
 from earwitness.scene.evidence.evidence import Evidence
 from earwitness.scene.evidence.observation import Quality
 from earwitness.scene.evidence.part import Part
+from earwitness.scene.writer.content import setting
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.messages import (
     RANK,
@@ -21,6 +22,9 @@ from earwitness.scene.writer.messages import (
     Speaking,
     Toned,
 )
+
+LONG_S = 60.0
+"""What dominates the first part is not said of clips longer than this."""
 
 CROWD = 3
 """With more things than this a closing leaves out the room, which has a sentence of its own."""
@@ -100,11 +104,14 @@ def opening(
         noises = [q for q in part.observations if isinstance(q, Quality) and q.what.startswith("noise_")]
         chosen, because = (Element(what="noise", concept=noises[0].what),), (noises[0].id,)
         memory.add(f"noise:{noises[0].what}", chosen[0], because)
+    memory.fault = setting.fault(part) if chosen else memory.fault
+    because = (*because, *memory.fault[1])
     fallback = tuple(o.id for o in part.observations[:1]) or tuple(c.id for c in part.coverage[:1])
     return Opening(
         because=because or ids or fallback, salience=1.0, span=part.span, seconds=evidence.facts.seconds,
         elements=chosen, silent=silent if silent == "noise" or not chosen else "", whole=part.last, more=more,
         lead=part.last and len(chosen) == 1 and not more and silent != "noise" and len(chosen[0].persons) < 2,
+        fault=memory.fault[0],
     )  # fmt: skip
 
 
@@ -116,7 +123,7 @@ def closing(evidence: Evidence, memory: Memory, silent: Silent, summary: bool) -
     rest = [f for f in found if f[0].what not in ("speech", "music")]
     chosen = sorted([*speech, *rest[: max(1, MOST - len(speech))]], key=lambda f: f[0].start)
     because = tuple(dict.fromkeys(i for f in chosen for i in f[1]))
-    more = (*memory.reading, *(i for ids in memory.feeling_ids.values() for i in ids))
+    more = (*memory.reading, *memory.fault[1], *(i for ids in memory.feeling_ids.values() for i in ids))
     because = tuple(dict.fromkeys((*because, *more))) if because else ()
     if not because:
         because = tuple(o.id for o in evidence.observations[:3]) or tuple(c.id for c in evidence.coverage[:3])
@@ -126,4 +133,5 @@ def closing(evidence: Evidence, memory: Memory, silent: Silent, summary: bool) -
         because=because, salience=0.9, seconds=evidence.facts.seconds, elements=tuple(f[0] for f in chosen),
         silent="" if chosen else silent, room=memory.room if len(chosen) <= CROWD else None, summary=summary,
         feelings=tuple((k, *v) for k, v in memory.feelings.items()), reading=bool(memory.reading),
+        fault=memory.fault[0] if evidence.facts.seconds < LONG_S else "",
     )  # fmt: skip

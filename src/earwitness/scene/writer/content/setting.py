@@ -76,6 +76,7 @@ CODECS = ("gsm", "amrnb", "amr_nb", "amr_wb", "amrwb", "pcm_mulaw", "pcm_alaw", 
 """Codecs of telephones: told beside the narrow sound that they explain."""
 
 LOW_RATE_HZ = 8_000
+FEW_BITS = 8
 COURSE_S = 4.0
 """Length from which on it is told that a recording grows louder or quieter, or seems to begin or end suddenly."""
 
@@ -88,7 +89,9 @@ def _source(what: str, facts: SourceFacts) -> str:
     if what not in ("telephone", "narrowband"):
         return ""
     codec = next((c for c in CODECS if facts.codec.startswith(c)), "")
-    return codec or ("low_rate" if facts.sample_rate <= LOW_RATE_HZ else "")
+    few = facts.bit_depth is not None and facts.bit_depth <= FEW_BITS
+    low = "low_rate_few_bits" if few else "low_rate"
+    return codec or (low if facts.sample_rate <= LOW_RATE_HZ else "")
 
 
 def _unusual(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
@@ -128,6 +131,19 @@ def recording(part: Part, memory: Memory, facts: SourceFacts) -> list[Message]:
         )  # fmt: skip
     told = [m for m in told if not _idle_edge(m, part)]
     return _edges(told) + _levels(part, memory) + _unusual(part, memory, facts)
+
+
+def fault(part: Part) -> tuple[str, tuple[str, ...]]:
+    """What dominates the recording, where that is beyond doubt: a key of recording.toml's faults, and its ids."""
+    found = {q.what: q for q in part.observations if isinstance(q, Quality) and certainty_of(q) is not None}
+    sure = {what for what, q in found.items() if certainty_of(q) == "sure"}
+    for what in ("clipping", "telephone", "dropouts"):
+        if what in sure:
+            return what, (found[what].id,)
+    if "hiss" in found and _buried(part):
+        spaces = (s.id for s in part.observations if isinstance(s, Space) and s.snr_db is not None)
+        return "hiss_loud", (found["hiss"].id, *spaces)
+    return "", ()
 
 
 def _buried(part: Part) -> bool:
@@ -178,7 +194,13 @@ def setting(part: Part, memory: Memory) -> list[Message]:
         level = certainty_of(s) if isinstance(s, Space) else None
         if isinstance(s, Space) and s.room is not None and level is not None and memory.first("room"):
             memory.room = s.room
-            return [Setting(because=(s.id,), certainty=level, salience=0.6, span=s.span, room=s.room, close=s.close)]
+            close = s.close and bool(memory.spoken)
+            return [
+                Setting(
+                    because=(s.id,), certainty=level, salience=0.6, span=s.span, room=s.room, close=close,
+                    decay_s=s.decay_s,
+                )
+            ]  # fmt: skip
     return []
 
 

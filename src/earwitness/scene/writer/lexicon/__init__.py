@@ -69,6 +69,7 @@ class Lexicon:
     inferences: Mapping[str, Mapping[str, Any]]
     recording: Mapping[str, Mapping[str, str]]
     sources: Mapping[str, str]
+    faults: Mapping[str, Mapping[str, str]]
     frames: Mapping[str, tuple[Frame, ...]]
 
     def frame(self, key: str) -> tuple[Frame, ...]:
@@ -121,7 +122,7 @@ def lexicon() -> Lexicon:
     problems: list[str] = []
     music, voices, places = _read("music.toml"), _read("voices.toml"), _read("places.toml")
     recording = _read("recording.toml")
-    sources = recording.pop("sources")
+    sources, faults = recording.pop("sources"), recording.pop("faults")
     made = Lexicon(
         sounds=_sounds(problems),
         languages=_read("languages.toml"),
@@ -136,6 +137,7 @@ def lexicon() -> Lexicon:
         inferences=_read("inferences.toml"),
         recording=recording,
         sources=sources,
+        faults=faults,
         frames=_frames(_read("frames.toml")),
     )
     problems += [f"voices.toml: trait {t!r} has no place" for t in made.traits if t not in made.trait_places]

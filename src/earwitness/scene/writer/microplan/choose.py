@@ -16,7 +16,7 @@ from earwitness.scene.writer.lexicon import Frame, lexicon
 from earwitness.scene.writer.phrase import Phrase
 
 SLOT = re.compile(r"\{(\w+)\}")
-MUST = ("when", "how", "quote", "ending")
+MUST = ("when", "how", "quote", "ending", "fault")
 """Slots whose filling may not be lost: a frame without them does not fit."""
 
 RECENT = 4

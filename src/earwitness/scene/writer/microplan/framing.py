@@ -132,11 +132,12 @@ def listed(elements: tuple[Element, ...]) -> Items:
 def opening(m: Opening, w: Wording) -> list[Clause]:
     """The first sentence."""
     length = numbers.length(m.seconds)
+    fault = lexicon().faults[m.fault]["adjective"] if m.fault and m.whole else ""
     if m.lead:
-        return [w.clause("opening.lead", m, {"length": length}, "lead")]
+        return [w.clause("opening.lead", m, {"length": length, "fault": fault}, "lead")]
     if m.elements and m.silent != "noise":
         key = "opening.whole" if m.whole else "opening.begin"
-        return [w.clause(key, m, {"length": length, "elements": listed(m.elements)}, "opening")]
+        return [w.clause(key, m, {"length": length, "elements": listed(m.elements), "fault": fault}, "opening")]
     if m.silent == "noise" and m.elements:
         return [w.clause("opening.noise", m, {"length": length, "elements": listed(m.elements)}, "opening")]
     if m.silent in ("silent", "faint"):
@@ -157,6 +158,7 @@ def closing(m: Closing, w: Wording) -> list[Clause]:
         what = m.silent or ("brief" if m.seconds < BRIEF_S else "unnamed")
         return [w.clause(f"summary.{what}", m, {"length": numbers.length(m.seconds)}, "closing")]
     place = f", {lexicon().rooms_short[m.room]}" if m.room else ""
+    place += f", {lexicon().faults[m.fault]['short']}" if m.fault else ""
     slots: dict[str, Phrase | str | None] = {
         "elements": told_in(m),
         "place": place,

@@ -19,6 +19,9 @@ ANY = {"other_voice": "another voice", "other_sound": "any other sound"}
 """The same after "neither" and "nor"."""
 
 
+LINE_HZ = 4_200.0
+"""A band up to this is that of a telephone line."""
+
 ALONE = ("music", "other_voice", "other_sound")
 """What is missing where one voice is all that is heard."""
 
@@ -26,7 +29,10 @@ ALONE = ("music", "other_voice", "other_sound")
 def setting(m: Setting, w: Wording) -> list[Clause]:
     """The room, hedged where it is not sure."""
     certain = "sure" if m.certainty == "sure" else "likely"
-    return [w.clause(f"setting.{m.room}_{certain}", m, {}, "room")]
+    key = f"{m.room}_close" if m.close and m.room == "dry" else m.room
+    wet = m.room in ("live", "hall", "cathedral") and m.decay_s is not None
+    decay = f", taking {numbers.length(m.decay_s)} to die away" if wet and m.decay_s is not None else ""
+    return [w.clause(f"setting.{key}_{certain}", m, {"decay": decay}, "room")]
 
 
 def recording(m: Recording, w: Wording) -> list[Clause]:
@@ -36,10 +42,21 @@ def recording(m: Recording, w: Wording) -> list[Clause]:
         key = "one_side_then" if m.other else "one_side_only" if (m.amount or 0.0) >= ONLY_DB else "one_side_mostly"
     amount = numbers.hertz(m.amount) if m.amount is not None and m.amount > 0 else "a few kHz"
     facts = {"amount": amount, "side": m.side or "one side", "other": m.other or ""}
+    facts |= {"line": ", as over a telephone" if m.amount is not None and m.amount <= LINE_HZ else ""}
+    facts |= {"course": _course(m, w.clip_s)}
     facts |= {"count": number(int(m.amount or 0)), "bits": f" with {m.bits} bits" if m.bits else ""}
     text = lexicon().recording[key][m.certainty].format(**facts)
     text += f", {lexicon().sources[m.source]}" if m.source else ""
     return [w.clause("recording.first", m, {"subject": Noun("recording", definite=True), "fact": text}, "recording")]
+
+
+def _course(m: Recording, clip_s: float) -> str:
+    """Where a fade lies: all of the clip, or its first or last seconds."""
+    if m.amount is None or m.amount < 1.5:
+        return "at the start" if m.what == "fade_in" else "towards the end"
+    if m.amount >= 0.85 * clip_s:
+        return "from its start to its end"
+    return f"over its {'first' if m.what == 'fade_in' else 'last'} {numbers.length(m.amount).removeprefix('about ')}"
 
 
 def absence(m: Absence, w: Wording) -> list[Clause]:

@@ -76,10 +76,12 @@ def musical(m: Musical, w: Wording) -> list[Clause]:
     clauses: list[Clause] = []
     facts = ""
     beats = f"about {round(m.tempo_bpm)} beats per minute" if m.tempo_bpm else ""
+    pace = _pace(m)
     if m.key:
-        facts = f"is in {_key(m.key)}" + (f", at {beats}" if beats else "")
+        facts = f"is in {_key(m.key)}" + (f", at {pace and f'{pace} '}{beats}" if beats else "")
     elif beats:
-        facts = f"{w.pick(m, 'tempo', ('moves at', 'keeps a tempo of'))} {beats}"
+        moves = (f"moves at {pace}", f"has {pace}") if pace else ("moves at", "keeps a tempo of")
+        facts = f"{w.pick(m, 'tempo', moves)} {beats}"
     if facts:
         clauses.append(w.clause("musical.measures", m, {"facts": facts}, "music-is"))
     lex = lexicon()
@@ -100,6 +102,17 @@ def musical(m: Musical, w: Wording) -> list[Clause]:
     if m.instrumental:
         clauses.append(w.clause("musical.instrumental", m, {}, "music-instrumental"))
     return clauses
+
+
+SLOW_BPM, FAST_BPM = 72.0, 126.0
+"""Beats a minute up to which a tempo is told as slow, and from which on as fast."""
+
+
+def _pace(m: Musical) -> str:
+    """ "a fast tempo of", where the tempo is not in doubt by an octave."""
+    if m.tempo_bpm is None or m.octave or SLOW_BPM < m.tempo_bpm < FAST_BPM:
+        return ""
+    return "a slow tempo of" if m.tempo_bpm <= SLOW_BPM else "a fast tempo of"
 
 
 def _key(key: str) -> str:
