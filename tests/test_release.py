@@ -106,7 +106,7 @@ def pythons() -> Iterator[Path]:
 @pytest.mark.weights
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(not SOAK, reason="installs 700 MB several times: SOAK=1")
-@pytest.mark.parametrize("python", pythons() if SOAK else [], ids=lambda p: p.name)
+@pytest.mark.parametrize("python", list(pythons()) if SOAK else [], ids=lambda p: p.name)
 @pytest.mark.parametrize("what", ["wheel", "archive with extras"])
 def test_it_installs_where_nothing_is(dist: Path, tmp_path: Path, python: Path, what: str) -> None:
     home = tmp_path / "venv"
