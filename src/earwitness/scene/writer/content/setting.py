@@ -182,8 +182,9 @@ def _levels(part: Part, memory: Memory) -> list[Message]:
                 what = "level_fading" if v.contour == "fading" else "level_rising"
                 told.append(Recording(because=(v.id,), salience=0.55, what=what))  # type: ignore[arg-type]
         if isinstance(v, Space) and v.snr_db is not None and v.snr_db < NOISY_DB and memory.spoken:
-            noise = [q for q in part.observations if isinstance(q, Quality) and q.what in ("hiss", "hum", "rumble")]
-            if not noise and memory.first("level:noise"):
+            known = any(isinstance(q, Quality) and q.what in ("hiss", "hum", "rumble") for q in part.observations)
+            known = known or any(isinstance(o, Music) for o in part.observations)  # then that lies behind the voice
+            if not known and memory.first("level:noise"):
                 told.append(Recording(because=(v.id,), salience=0.6, what="background_noise", certainty="likely"))
     return told
 
