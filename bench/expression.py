@@ -22,7 +22,8 @@ LABEL = {
 HIGH, LOW = {"anger", "joy", "fear", "surprise"}, {"sadness", "neutral", "boredom"}
 MEANT = {
     "angry": {"anger"}, "exasperated": {"anger", "disgust"}, "happy": {"joy"}, "cheerful": {"joy"},
-    "excited": {"joy", "surprise"}, "sad": {"sadness"}, "tearful": {"sadness"}, "fearful": {"fear"},
+    "excited": {"joy", "surprise"}, "amused": {"joy"}, "annoyed": {"anger", "disgust"},
+    "sad": {"sadness"}, "tearful": {"sadness"}, "fearful": {"fear"},
     "surprised": {"surprise"}, "bored": {"boredom"}, "calm": {"neutral"},
 }  # fmt: skip
 """The emotions for which a name is right."""

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from faster_whisper import decode_audio
 
+from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.listeners.emotion_encoder import Encoder
 from earwitness.scene.listeners.emotion_heads import CLASSES, Heads
 from earwitness.scene.listeners.emotion_prosody import prosody
@@ -35,6 +36,7 @@ LABEL = {
 HIGH, LOW = {"anger", "happiness", "fear", "surprise"}, {"sadness", "neutral", "boredom"}
 PLEASANT, UNPLEASANT = {"happiness", "surprise"}, {"anger", "disgust", "fear", "sadness"}
 ANGRY = 0.7
+LOWERED = limits("emotion")["regions"]["subdued"]
 SHRINK = 0.5
 
 Array = npt.NDArray[np.float32]
@@ -100,7 +102,7 @@ def figures(heads: Heads, rows: Rows) -> dict[str, object]:
     deep, wide = np.array([t.deep for t in told]), np.array([t.wide for t in told])
     known = np.isin(labels, sorted(HIGH | LOW))
     high = np.isin(labels, sorted(HIGH))
-    animated, subdued = (deep > 0) & (wide > 0) & known, (deep < -1.5) & (wide < -1.5) & known
+    animated, subdued = (deep > 0) & (wide > 0) & known, (deep < LOWERED) & (wide < LOWERED) & known
     signed = np.isin(labels, sorted(PLEASANT | UNPLEASANT))
     pleasant = np.isin(labels, sorted(PLEASANT))
     angry = np.array([t.anger >= ANGRY and t.deep > 0 and t.wide > 0 and t.top == "anger" for t in told])

@@ -112,6 +112,24 @@ def test_regions(
     assert name_of(Delivery(deep, wide, anger), votes, None, listener._rules["regions"])[0] == named
 
 
+@pytest.mark.parametrize(
+    ("delivery", "votes", "named"),
+    [
+        (Delivery(2.0, 1.0, joy=0.7, pleasant=0.3), (), "excited"),
+        (Delivery(2.0, 1.0, joy=0.7, pleasant=-0.1), (), None),
+        (Delivery(2.0, 1.0, joy=0.7, pleasant=0.3), ("crying",), "tearful"),
+        (Delivery(-4.0, -1.0, sadness=0.8, pleasant=-0.8), (), "sad"),
+        (Delivery(-4.0, -3.0, sadness=0.8, pleasant=-0.8), (), "sad"),
+        (Delivery(-4.0, -3.0, sadness=0.8, pleasant=-0.5), (), "quiet"),
+        (Delivery(0.5, -1.0, sadness=0.8, pleasant=-0.8), (), None),
+    ],
+)
+def test_what_a_voice_alone_is_called(
+    listener: EmotionListener, delivery: Delivery, votes: tuple[str, ...], named: str | None
+) -> None:
+    assert name_of(delivery, votes, None, listener._rules["regions"])[0] == named
+
+
 def complaint(*votes: str, speaker: str | None = "speaker_1") -> Act:
     return Act(span=(2.0, 4.0), score=0.9, listener="act", act="complain", speaker=speaker, votes=("words", *votes))
 

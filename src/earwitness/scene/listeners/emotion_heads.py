@@ -17,7 +17,7 @@ Linear = tuple[Floats, Floats, Floats, Floats]
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """deep, wide: activation by the encoder's vector and by prosody (over 0: animated; under -1.5: subdued).
+    """deep, wide: activation by the encoder's vector and by prosody (over 0: animated; under -1.75: subdued).
     top: the likeliest of CLASSES; anger, joy, sadness: their probabilities, not calibrated for strangers. pleasant: -1
     to 1; it ranks strangers' clips well (AUC .80 to .92 on three unseen sets), its zero is not theirs."""
 

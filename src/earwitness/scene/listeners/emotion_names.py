@@ -38,7 +38,7 @@ def name_of(d: Delivery, votes: Sequence[str], voice: Voice | None, rules: Mappi
         return _raised(d, votes, rules)
     if max(d.deep, d.wide) < rules["subdued"]:
         return _lowered(d, votes, voice, rules)
-    return _undecided(votes)
+    return _undecided(d, votes, rules)
 
 
 def _raised(d: Delivery, votes: Sequence[str], rules: Mapping[str, float]) -> Named:
@@ -46,6 +46,8 @@ def _raised(d: Delivery, votes: Sequence[str], rules: Mapping[str, float]) -> Na
     against = _of(votes, "unpleasant", "shouting")
     if d.anger >= rules["angry"] or (d.anger >= rules["perhaps_angry"] and against):
         return "angry", 0.9 if against and d.anger >= rules["angry"] else 0.75, _told(against)
+    if "crying" in votes:
+        return "tearful", 0.65, ("crying",)
     if agreeing := _of(votes, "laughter", "pleasant"):
         return ("excited" if least > rules["clearly"] else "cheerful"), 0.7, _told(agreeing)
     if "unpleasant" in votes:
@@ -56,27 +58,34 @@ def _raised(d: Delivery, votes: Sequence[str], rules: Mapping[str, float]) -> Na
         return "fearful", 0.6, ("words",)
     if d.anger >= rules["perhaps_angry"]:
         return "angry", 0.5, ()
-    if d.joy >= rules["perhaps_happy"] and d.pleasant > rules["pleasant"]:
-        return "cheerful", 0.5, ()
+    if d.joy >= rules["excited"] and d.pleasant > rules["pleasant"]:
+        return "excited", 0.55, ()
     return None, 0.88 if least > rules["clearly"] else 0.75, ()
 
 
 def _lowered(d: Delivery, votes: Sequence[str], voice: Voice | None, rules: Mapping[str, float]) -> Named:
     if agreeing := _of(votes, "crying", "unhappy"):
         return "sad", 0.65, _told(agreeing)
-    if d.sadness >= rules["perhaps_sad"]:
-        return "sad", 0.5, ()
+    if _alone_sad(d, rules):
+        return "sad", 0.6, ()
     slow = voice is not None and voice.rate is not None and voice.rate < rules["slow"]
     even = voice is not None and voice.range_st is not None and voice.range_st < rules["even_st"]
     return ("subdued" if slow and even else "quiet"), 0.7, ()
 
 
-def _undecided(votes: Sequence[str]) -> Named:
-    """Two witnesses beside a voice that says nothing by itself."""
+def _alone_sad(d: Delivery, rules: Mapping[str, float]) -> bool:
+    """A lowered voice that is sad by its class and unpleasant by the other head: together right on strangers' clips."""
+    return d.deep < rules["subdued"] and d.sadness >= rules["sad"] and d.pleasant <= rules["unpleasant"]
+
+
+def _undecided(d: Delivery, votes: Sequence[str], rules: Mapping[str, float]) -> Named:
+    """A voice of which only one head says that it is lowered, or two witnesses beside one that says nothing."""
     if "crying" in votes and "unhappy" in votes:
         return "sad", 0.6, ("crying", "words")
     if "laughter" in votes and "pleasant" in votes:
         return "amused", 0.6, ("laughter", "words")
+    if _alone_sad(d, rules):
+        return "sad", 0.6, ()
     return None, 0.5, ()
 
 
