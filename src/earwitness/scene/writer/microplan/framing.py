@@ -158,7 +158,7 @@ def closing(m: Closing, w: Wording) -> list[Clause]:
         what = m.silent or ("brief" if m.seconds < BRIEF_S else "unnamed")
         return [w.clause(f"summary.{what}", m, {"length": numbers.length(m.seconds)}, "closing")]
     place = f", {lexicon().rooms_short[m.room]}" if m.room else ""
-    place += f", {lexicon().faults[m.fault]['short']}" if m.fault else ""
+    place += f", {lexicon().faults[m.fault]['short']}" if m.fault and m.summary else ""
     slots: dict[str, Phrase | str | None] = {
         "elements": told_in(m),
         "place": place,

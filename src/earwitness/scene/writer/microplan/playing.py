@@ -86,6 +86,7 @@ def musical(m: Musical, w: Wording) -> list[Clause]:
         clauses.append(w.clause("musical.measures", m, {"facts": facts}, "music-is"))
     lex = lexicon()
     styles, moods = _styles(m.genres, dict(lex.genres)), _styles(m.moods, dict(lex.moods))
+    moods = [mood for mood in moods if f"a {mood} tempo of" != _pace(m)]
     hedge = all(level == "sure" for _, level in (*m.genres, *m.moods))
     if styles:
         clauses.append(
