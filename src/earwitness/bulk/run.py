@@ -59,6 +59,7 @@ class Run:
         self._processes: list[BaseProcess] = []
         self._feed: Iterator[Item] = iter(())
         self._hearing: dict[str, _Hearing] = {}
+        self._attending = crew.workers
 
     def stop(self) -> None:
         """No new clips; those in flight finish."""
@@ -148,31 +149,35 @@ class Run:
         return None
 
     def _attend(self) -> None:
-        """The life of one worker, from this side."""
+        """The life of one worker, from this side. One that cannot be started is missed only if it was the last."""
+        error: EarwitnessError | None = None
         try:
             while self._keep_busy(self._hire()):
                 continue
-        except EarwitnessError as error:
-            if not self._stop.is_set():
-                self._rows.put(error)
+        except EarwitnessError as wrong:
+            error = wrong
         finally:
+            with self._lock:
+                self._attending -= 1
+                passing = self._attending > 0 and error is not None and error.facts.get("passing")
+            if error is not None and not passing and not self._stop.is_set():
+                self._rows.put(error)
             self._rows.put(None)
 
     def _hire(self) -> _Worker:
-        """A worker with its models loaded. One that dies over it, or whose decoder does, by itself or by somebody's
-        hand, is replaced."""
-        why = NotReady("Workers end before their models are loaded; is there enough memory?")
+        """A worker with its models loaded. One that dies over it, or whose decoder does, is replaced."""
+        why = NotReady("Workers end before their models are loaded; is there enough memory?", passing=True)
         for start in range(_STARTS):
             if start and self._stop.is_set():
                 break
             try:
                 return _Worker(self._crew, self._processes)
-            except NotReady as error:
-                if not error.facts.get("passing"):
-                    raise
-                why = error
             except EOFError:
                 continue
+            except NotReady as error:
+                why = error
+                if not error.facts.get("passing"):
+                    break
         raise why
 
     def _keep_busy(self, worker: _Worker) -> bool:
