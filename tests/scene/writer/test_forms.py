@@ -28,7 +28,7 @@ def told(*observations: Observation) -> str:
     ("shape", "wanted"),
     [
         (shaped("boom", "decaying", "low"), "deep boom"),
-        (shaped("whoosh", "swelling", "low"), "low whoosh-like rush of noise"),
+        (shaped("whoosh", "swelling", "low"), "low whoosh"),
         (shaped("chord"), "steady chord"),
         (
             shaped("sweep", "rising", ending="boom"),

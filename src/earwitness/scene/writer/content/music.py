@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.observation import Music, Section, Tag
@@ -100,6 +101,8 @@ def _one(m: Music, part: Part, memory: Memory, level: Certainty, runs_on: bool) 
     again = "music" in memory.told
     memory.told.setdefault("music", (m.id,))
     details = None if again or RANK[level] < RANK["likely"] else _musical(m)
+    if details is not None and level != "sure":
+        details = replace(details, instrumental=False)
     told: list[Message] = [_playing(m, part, level, runs_on, again)]
     return told + ([details] if details else [])
 

@@ -27,9 +27,12 @@ TEXTURES = {
     "noise": "burst of noise",
     "pulses": "pulse",
     "sweep": "sweeping sound",
-    "whoosh": "whoosh-like rush of noise",
+    "whoosh": "whoosh",
     "boom": "deep boom",
 }
+CLICK = "short, sharp click"
+"""A high-pitched hit."""
+
 STEADY_NOISES = {"low": "low, rumbling noise", "middle": "rushing noise", "high": "hissing noise"}
 PULSES = {"low": "short, low thump", "middle": "short, ticking pulse", "high": "short, high-pitched tick"}
 """Pulses by region: what a row of them is called when nothing names its source."""
@@ -187,6 +190,8 @@ def shape_noun(texture: str, region: str, contour: str, count: int) -> Noun:
         head = core
     elif texture == "whoosh":
         head = f"{region_word} {core}"
+    elif texture == "hit" and region == "high":
+        head = CLICK
     elif texture == "hit":
         head = f"{core.replace('hit', '')}{region_word + ' ' if region_word else ''}hit"
     else:
