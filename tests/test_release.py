@@ -21,6 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOAK = os.environ.get("SOAK") == "1"
+pytestmark = pytest.mark.timeout(600)
 EXTRAS = "server,redis,s3,traces,postgres,bulk"
 SPEECH = ROOT / "tests" / "data" / "speech_en.mp3"
 
@@ -30,7 +31,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with both files."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=500)
     return folder
 
 
@@ -86,7 +87,7 @@ def test_the_wheel_works_without_the_clone(dist: Path, tmp_path: Path) -> None:
         wheel.extractall(tmp_path / "site")  # noqa: S202  it was built a moment ago
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-c", LOOK, str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     assert "Captioner" in done.stdout
 
@@ -120,7 +121,7 @@ def test_it_installs_where_nothing_is(dist: Path, tmp_path: Path, python: Path, 
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(home / "bin" / "earwitness"), *arguments]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
 
     assert run("--version").stdout == f"earwitness {PROJECT['version']}\n"
     caption = run("caption", "-q", "--strict", str(SPEECH))
