@@ -89,11 +89,12 @@ def test_memory_stays_flat_over_a_long_clip(ears: Ears) -> None:
     assert grown <= KEPT_MB * 1024
 
 
+@pytest.mark.timeout(900)
 def test_forty_minutes_are_covered_to_the_last_second(ears: Ears) -> None:
-    """A recorder left running: two minutes of sounds, 36 of a faint floor, two minutes again."""
-    loud = minutes(2)
-    quiet = (RNG.standard_normal(60 * RATE) * 6).astype(np.int16)  # -75 dBFS
-    clip = from_samples(np.concatenate([loud.pcm, *[quiet] * 36, loud.pcm]), RATE)
+    """A recorder left running: 20 seconds of sounds, 39 minutes and 20 seconds of a faint floor, 20 seconds again."""
+    loud = minutes(1).pcm[: 20 * RATE]
+    quiet = (RNG.standard_normal(2360 * RATE // 40) * 6).astype(np.int16)  # -75 dBFS
+    clip = from_samples(np.concatenate([loud, *[quiet] * 40, loud]), RATE)
     heard = dict.fromkeys(NAMES, 0.0)
     after_a_minute, told = 0, 0
     for part in hear(clip, ears):
@@ -105,5 +106,5 @@ def test_forty_minutes_are_covered_to_the_last_second(ears: Ears) -> None:
         if part.span[1] >= 60.0 and not after_a_minute:
             after_a_minute = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert all(end == pytest.approx(2400.0, abs=0.01) for end in heard.values())
-    assert 4 <= told <= 16, "what sounds is told, and nothing is made of the floor"
+    assert 1 <= told <= 4, "what sounds is told, and nothing is made of the floor"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - after_a_minute <= KEPT_MB * 1024
