@@ -11,7 +11,7 @@ from earwitness.scene.writer.microplan import numbers, words
 from earwitness.scene.writer.microplan.context import Wording
 from earwitness.scene.writer.microplan.playing import ensemble
 from earwitness.scene.writer.microplan.refer import description
-from earwitness.scene.writer.microplan.sounding import shape_noun, tone_noun
+from earwitness.scene.writer.microplan.sounding import or_another, shape_noun, tone_noun
 from earwitness.scene.writer.microplan.words import spelled
 from earwitness.scene.writer.phrase import Clause, Fixed, Items, Noun, Phrase
 
@@ -81,7 +81,16 @@ def element(e: Element) -> str:
 
 def guessed(e: Element) -> str:
     """What a thing may be besides, in brackets: it stands in a list."""
-    return f" (perhaps {spelled(words.in_scene(words.entry(e.guess)))})" if e.guess else ""
+    if not e.guess:
+        return ""
+    guess = or_another(e.guess, spelled(words.in_scene(words.entry(e.guess)))).rstrip(",")
+    return f" (perhaps {guess})"
+
+
+def _wider(e: Element, told: str) -> str:
+    """A doubtful animal as its own sentence tells it: "a dog barking or another animal"."""
+    doubtful = e.what == "sound" and e.certainty != "sure" and not e.guess
+    return or_another(e.concept, told).rstrip(",") if doubtful else told
 
 
 def account(e: Element, m: Closing) -> str:
@@ -101,7 +110,7 @@ def account(e: Element, m: Closing) -> str:
 
 def told_in(m: Closing) -> Items:
     """The elements of a closing as a list."""
-    return _distinct([(account(e, m), e) for e in m.elements])
+    return _distinct([(_wider(e, account(e, m)), e) for e in m.elements])
 
 
 HEDGES = {
@@ -126,7 +135,7 @@ def _distinct(told: list[tuple[str, Element]]) -> Items:
 
 def listed(elements: tuple[Element, ...]) -> Items:
     """The elements as a list, each once, in their order."""
-    return _distinct([(element(e), e) for e in elements])
+    return _distinct([(_wider(e, element(e)), e) for e in elements])
 
 
 def opening(m: Opening, w: Wording) -> list[Clause]:
