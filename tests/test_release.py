@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -94,7 +95,8 @@ def test_the_wheel_works_without_the_clone(dist: Path, tmp_path: Path) -> None:
 
 def pythons() -> Iterator[Path]:
     """The Pythons that the package allows and that are here: on the path, and those of pyenv."""
-    for minor in range(11, 15):
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    for minor in (m for m in range(11, 20) if f"3.{m}.0" in allowed):
         found = shutil.which(f"python3.{minor}")
         places = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3.{minor}"))
         for path in [*places[-1:], *([Path(found)] if found else [])]:
