@@ -66,12 +66,12 @@ def quality() -> str | None:
         for name, c in sorted(ours["all"]["attributes"].items())
     )
     false, peer = result["false_quotes"], result["loop_false_quotes"]
+    beside = "" if peer is None else f", {len(peer) or 'none'} by the loop"
+    earlier = "" if result["loop_of_this_run"] else " Its figures are of 2026-11-24 (the shared judge's BASELINE.md)."
     lines = [
-        f"{ours['all']['clips']} of the corpus's {result['clips_of_corpus']} labelled clips, each told by both in "
-        "turn. "
-        "The peer is what one would script in an afternoon: a tagger's five best classes and a transcriber's "
-        "words, with "
-        "the same models. *Facts*: share of the labelled facts that are told. *False*: claims that the labels exclude. "
+        f"{ours['all']['clips']} of the corpus's {result['clips_of_corpus']} labelled clips. The peer is what one "
+        "would script in an afternoon: a tagger's five best classes and a transcriber's words, with the same models."
+        f"{earlier} *Facts*: share of the labelled facts that are told. *False*: claims that the labels exclude. "
         "*WER*: word errors of what is quoted. *Intact*: all but damaged and degenerate files.",
         "",
         table(rows),
@@ -79,7 +79,7 @@ def quality() -> str | None:
         f"Attributes that are labelled, and told rightly: {told}.",
         "",
         f"Words quoted on the {result['without_speech']} clips where nobody speaks: "
-        f"{len(false) or 'none'} by Earwitness, {len(peer) or 'none'} by the loop.",
+        f"{len(false) or 'none'} by Earwitness{beside}.",
         *_more(),
         *_read(result),
     ]
@@ -111,7 +111,8 @@ def _read(result: Result) -> list[str]:
     for clip in chosen:
         lines += ["", f"`{clip['file']}`, {clip['duration_s']:.1f} s; Earwitness:", ""]
         lines += [f"> {line}" if line else ">" for line in str(clip["caption"]).split("\n")]
-        lines += ["", "The loop:", "", f"> {clip.get('loop', '(nothing)')}"]
+        if result["loop_of_this_run"]:
+            lines += ["", "The loop:", "", f"> {clip.get('loop') or '(nothing)'}"]
     return lines
 
 

@@ -26,8 +26,7 @@ def server() -> str | None:
         lines += [
             "",
             f"Under those {crowd['clients']} clients for {crowd['seconds']:.0f} s: {len(crowd['undocumented'])} "
-            "answers "
-            f"that are not documented; memory {memory['second_quarter']:.0f} MB in the second quarter, "
+            f"answers that are not documented; memory {memory['second_quarter']:.0f} MB in the second quarter, "
             f"{memory['last_quarter']:.0f} in the last. {how(crowd)}",
         ]
     if r := load("server-health"):
@@ -90,8 +89,7 @@ def bulk() -> str | None:
         lines += [
             "",
             f"{r['clips']} clips with the start in it: {r['bulk_s_per_clip']} s a clip, {r['times_faster']} times "
-            "faster "
-            f"than the loop ({r['loop_s_per_clip']} s); the listeners alone on both cores take "
+            f"faster than the loop ({r['loop_s_per_clip']} s); the listeners alone on both cores take "
             f"{r['share_of_listeners']:.0%} of that time. {how(r)}",
         ]
     if r := load("bulk_ray"):
@@ -134,8 +132,7 @@ def cost() -> str | None:
     return "\n".join(
         [
             "What an hour of audio costs. Ours is the machine's time as measured above, times what an hour of a "
-            "machine "
-            "of two cores costs you: an assumption, so three are given. The cloud's is its published list "
+            "machine of two cores costs you: an assumption, so three are given. The cloud's is its published list "
             "(`src/earwitness/accounting/prices.toml`): 12.5 tokens for a second of audio, 8 a call, and "
             f"{OUTPUT_TOKENS} told of a clip (its documentation prints answers of 387 and 399), free tokens aside. The "
             "two do not do the same: the cloud's is a model of 30 billion parameters.",

@@ -4,6 +4,7 @@
     python -m bench.quality --every 3        # every third of each kind, without the clip of 39 minutes
     python -m bench.quality --only 'sound/'  # regular expression on kind/file
     python -m bench.quality --captions FILE  # captions as `bench.writer tell` or the judge keeps them; the loop beside
+    python -m bench.quality --earlier-loop   # the loop's figures from the judge's BASELINE.md, not from this run
 
 Both run in one process with their models loaded, clip by clip in turn; the shared judge reads what they say. A file
 that cannot be heard is handled if it is refused with a sentence (of the loop any exception counts as that). Every
@@ -90,6 +91,31 @@ class Theirs:
             return None, {"clean": True, "what": f"{type(error).__name__}"}
 
 
+BASELINE = {
+    "facts_recalled": 2,
+    "false_claims_per_clip": 3,
+    "wer": 4,
+    "cer": 5,
+    "speech_quoted": 6,
+    "event_order": 7,
+    "event_times": 8,
+    "handled": 9,
+    "words_per_caption": 10,
+}
+"""Figure -> column of the table in BASELINE.md."""
+
+
+def earlier_loop() -> dict[str, dict[str, float | None]]:
+    """Kind -> figures of the loop as they were measured on the whole corpus with the judge."""
+    found: dict[str, dict[str, float | None]] = {}
+    for line in (shared() / "judge" / "BASELINE.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) > max(BASELINE.values()) and cells[1].isdigit():
+            kind = "intact" if cells[0].startswith("all without") else cells[0]
+            found[kind] = {key: float(cells[n]) if cells[n] else None for key, n in BASELINE.items()}
+    return found
+
+
 def chosen(only: str | None, every: int) -> list[dict[str, Any]]:
     """Rows of the labels: those that match, and of each kind every so many."""
     rows: list[dict[str, Any]] = list(labels())
@@ -125,27 +151,31 @@ def quoted_in_silence(clips: list[dict[str, Any]], rows: list[dict[str, Any]]) -
     return [c["file"] for c in clips if c["file"] in silent and c["caption"] and "“" in c["caption"]]
 
 
-def measure(rows: list[dict[str, Any]], captions: Path | None = None) -> dict[str, Any]:
-    """Both over all rows: summaries by kind, false quotes, captions. Ours from a file where one is given."""
-    ours, theirs = Kept(captions) if captions else Ours(), Theirs()
+def measure(rows: list[dict[str, Any]], captions: Path | None = None, earlier: bool = False) -> dict[str, Any]:
+    """Both over all rows: summaries by kind, false quotes, captions. Ours from a file where one is given, the loop's
+    figures from BASELINE.md if `earlier`."""
+    ours = Kept(captions) if captions else Ours()
+    theirs = None if earlier else Theirs()
     if isinstance(ours, Kept):
         rows = [r for r in rows if ours.has(str(r["file"]))]
     mine: list[dict[str, Any]] = []
     peers: list[dict[str, Any]] = []
     for number, row in enumerate(rows, 1):
         mine.append(heard(ours, row))
-        peers.append(heard(theirs, row))
+        if theirs:
+            peers.append(heard(theirs, row))
         print(f"{number}/{len(rows)} {row['kind']}/{row['file']} {mine[-1]['seconds']:.1f} s", flush=True)
     ours.close()
-    clips = [{**c, "loop": p["caption"]} for c, p in zip(mine, peers, strict=True)]
+    clips = [{**c, "loop": p["caption"]} for c, p in zip(mine, peers, strict=True)] if theirs else mine
     silent = [r for r in rows if (r.get("facts") or {}).get("speech") is False]
     return {
         "clips_of_corpus": len(labels()),
         "summary": JUDGE.summarise({"clips": mine}),
-        "loop": JUDGE.summarise({"clips": peers}),
+        "loop": JUDGE.summarise({"clips": peers}) if theirs else earlier_loop(),
+        "loop_of_this_run": theirs is not None,
         "without_speech": len(silent),
         "false_quotes": quoted_in_silence(mine, rows),
-        "loop_false_quotes": quoted_in_silence(peers, rows),
+        "loop_false_quotes": quoted_in_silence(peers, rows) if theirs else None,
         "clips": [_kept(c) for c in clips],
     }
 
@@ -162,10 +192,11 @@ def main() -> None:
     parser.add_argument("--only", help="regular expression on kind/file")
     parser.add_argument("--every", type=int, default=1, help="of each kind every so many clips")
     parser.add_argument("--captions", type=Path, help="captions of ours that were made before")
+    parser.add_argument("--earlier-loop", action="store_true", help="the loop's figures from BASELINE.md")
     a = parser.parse_args()
     print(json.dumps(machine()), flush=True)
-    result = measure(chosen(a.only, a.every), a.captions)
-    for name in ("summary", "loop"):
+    result = measure(chosen(a.only, a.every), a.captions, a.earlier_loop)
+    for name in ("summary", "loop") if result["loop_of_this_run"] else ("summary",):
         print(f"\n{name}")
         JUDGE.show(result[name])
     print(f"\nquoted on {result['without_speech']} clips without speech:", result["false_quotes"] or "none")
