@@ -13,8 +13,8 @@ from earwitness.clip import Clip
 from earwitness.intake import Intake
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Utterance, Word
-from earwitness.scene.listeners import speech_activity, speech_english, speech_gates, speech_text
-from earwitness.scene.listeners.listener import Activity, Context
+from earwitness.scene.listeners import speech_activity, speech_english, speech_evidence, speech_gates, speech_text
+from earwitness.scene.listeners.listener import Activity, Context, Patches
 from earwitness.scene.listeners.speech import Passage, SpeechListener
 from earwitness.scene.listeners.speech_model import Aligned, Encoded
 from earwitness.source import PathSource
@@ -203,3 +203,12 @@ def test_in_doubt_a_word_that_a_second_decoding_lacks_is_cut() -> None:
     assert speech_text.sure(said, 0.6) == ("the immediate credit accessors of the true printed book", False)
     assert speech_text.sure(words("to be or not to be"), 0.6, "to be or") == ("to be or …", True)
     assert speech_text.sure(words("我在 讲堂 中"), 0.6, "我在学堂中") == ("我在 … 中", True)
+
+
+@pytest.mark.parametrize(("music", "voice", "expected"), [(0.9, 0.02, True), (0.9, 0.3, False), (0.2, 0.02, False)])
+def test_words_are_veiled_where_music_drowns_the_voice(music: float, voice: float, expected: bool) -> None:
+    classes = ("Speech", "Music")
+    scores = np.tile(np.array([voice, music], np.float32), (4, 1))
+    patches = Patches(np.arange(4, dtype=np.float32), scores, np.zeros((4, 4), np.float32), classes, np.ones(4, bool))
+    assert speech_evidence.veiled(patches, (0.0, 4.0)) is expected
+    assert not speech_evidence.veiled(None, (0.0, 4.0))

@@ -22,7 +22,7 @@ from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.speech_activity import Detector, groups
 from earwitness.scene.listeners.speech_english import renderings
-from earwitness.scene.listeners.speech_evidence import human, spoken, sung
+from earwitness.scene.listeners.speech_evidence import human, spoken, sung, veiled
 from earwitness.scene.listeners.speech_flags import flags, word_lists
 from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
 from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
@@ -193,6 +193,8 @@ class SpeechListener:
         if any(self._in_doubt(g) for g in groups_of_words):
             again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
         for group, rendering in zip(groups_of_words, english, strict=True):
+            if self._drowned(group, patches):
+                continue
             said = self._utterance(passage, group, rendering, patches, again)
             yield replace(said, together=any(overlap(said.span, c) >= TOGETHER_S for c in crossed))
 
@@ -213,6 +215,11 @@ class SpeechListener:
         scores = self._at_once.scores(features(hidden, starts))
         found = spans(scores, starts, self._gates["together"], PAIR)
         return [(a + passage.start, b + passage.start) for a, b in found]
+
+    def _drowned(self, words: Sequence[Word], patches: Patches | None) -> bool:
+        """Whether words in music that the tagger takes for no voice are too unsure: half of a song's are misheard."""
+        span = (words[0].start, words[-1].end)
+        return mean(w.probability for w in words) < self._gates["in_music"] and veiled(patches, span)
 
     def _in_doubt(self, words: Sequence[Word]) -> bool:
         return mean(w.probability for w in words) < self._gates["doubted"]

@@ -55,6 +55,14 @@ def sung(patches: Patches | None, span: Span) -> bool:
     return singing >= 0.1 and max(singing, music) > spoken
 
 
+def veiled(patches: Patches | None, span: Span) -> bool:
+    """Whether the tagger hears music in `span` and no voice: the words of a song, or of somebody whom music drowns."""
+    if patches is None:
+        return False
+    music, voice = (float(highest(patches, labels, span).mean()) for labels in (MUSIC, SPOKEN))
+    return round(music, 3) >= 0.5 and round(voice, 3) < 0.1
+
+
 def human(patches: Patches | None, span: Span) -> bool:
     """Whether `span` may hold words: not where animals, babies or laughter are heard and hardly a voice."""
     if patches is None:
