@@ -100,6 +100,13 @@ def test_what_is_too_short_has_no_course(count: int) -> None:
     assert ended(samples) is None
 
 
+def test_two_tones_one_after_the_other_are_no_chord() -> None:
+    call = np.concatenate([np.sin(2 * np.pi * 700 * time(0.4)), np.sin(2 * np.pi * 560 * time(0.4))])
+    assert form(scaled(call)).texture == "tone"
+    both = np.sin(2 * np.pi * 700 * time(0.8)) + np.sin(2 * np.pi * 560 * time(0.8))
+    assert form(scaled(both)).texture == "chord"
+
+
 def test_multiples_of_one_tone_are_no_chord() -> None:
     assert not chord([200.0, 400.0, 601.0, 1000.0])
     assert chord([220.0, 330.0])

@@ -110,10 +110,11 @@ class MusicListener:
 
     def _borne_out(self, music: Music) -> bool:
         """Whether short music is more than a score: swells and rewound tape pass for it until one asks for an
-        instrument, a beat or a voice. Drums are no witness: booms and whooshes pass for them."""
+        instrument, a beat or a voice. Drums, and the bass beside them, are no witness: booms and whooshes pass for
+        them."""
         if music.end - music.start >= self._limits["gate"]["alone_s"]:
             return True
-        pitched = any(tag.name not in ("drums", "tabla") for tag in music.instruments)
+        pitched = any(tag.name not in ("drums", "tabla", "bass") for tag in music.instruments)
         return pitched or music.tempo_bpm is not None or music.vocals not in (None, "none")
 
     def _music(self, clip: Clip, span: Span, mean: float, patches: Patches, context: Context) -> Music:

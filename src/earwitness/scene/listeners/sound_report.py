@@ -24,6 +24,8 @@ MERGE_S = {"impulsive": 0.2, "tonal": 0.2, "steady": 2.0, "ambience": 4.0}
 
 SAME_PERIOD = 0.1
 
+FEW = 6
+SAME_PITCH = 0.03
 PULSE_S = 0.25
 """What lasts longer does not tick, however often it comes."""
 
@@ -138,6 +140,12 @@ def longer(row: Row, before: Pattern | None) -> bool:
     return same and row.last - row.first > before.end - before.start + row.period_s
 
 
+def _one_pitch(scene: Scene, group: Group, hertz: float | None) -> bool:
+    """Whether all of a group's first stretches have the pitch that was measured on the loudest."""
+    others = [form_of(scene.cut(s.start - 0.02, s.end)).frequency_hz for s in group.stretches[:FEW]]
+    return hertz is not None and all(f is not None and abs(f / hertz - 1) <= SAME_PITCH for f in others)
+
+
 def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
     """A group without a name, by its loudest stretch."""
     span = (round(group.start + scene.span[0], 2), round(group.end + scene.span[0], 2))
@@ -153,7 +161,7 @@ def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:
         region=seen.region,
         contour="steady" if many else seen.contour,
         count=max(1, count),
-        frequency_hz=seen.frequency_hz,
+        frequency_hz=seen.frequency_hz if _one_pitch(scene, group, seen.frequency_hz) else None,
         level_dbfs=round(best.level_db, 1),
         ending=None if many or len(group.stretches) > 1 else seen.ending,
     )

@@ -40,6 +40,8 @@ LINES_SHARE = 0.6
 """… and all of them together hold this share of the power: then it is a tone or a chord, however bright."""
 
 HARMONIC = 0.03
+TOGETHER = 0.6
+"""Share of the loud frames in which a chord's tones sound at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,17 @@ def chord(hz: list[float]) -> bool:
     return any(abs(r - round(r)) > HARMONIC * round(r) for r in ratios)
 
 
+def together(power: Floats, hz: list[float]) -> bool:
+    """Whether lines of several tones sound at once in most of the loud frames, and not one after the other."""
+    at = [round(f / _bin_hz(power)) for f in hz]
+    lobes = np.stack([power[:, k - 2 : k + 3].sum(axis=1) for k in at], axis=1)
+    total = power.sum(axis=1)
+    loud = np.flatnonzero(total >= 0.05 * total.max())
+    strong = lobes >= lobes.max(axis=1, keepdims=True) * 10**-1.5
+    both = [chord([hz[j] for j in np.flatnonzero(strong[i])]) for i in loud if strong[i].sum() >= 2]
+    return sum(both) >= TOGETHER * len(loud)
+
+
 def form(samples: Floats) -> Form:
     """The form of one stretch of sound, float32[n] at 16 kHz; what swells or sweeps may end in something else."""
     last = ended(samples)
@@ -162,9 +175,10 @@ def whole(samples: Floats) -> Form:
         return Form("sweep", region, "rising" if glide > 0 else "falling")
     standing, held = lines(power)
     if len(standing) >= 2 and held >= LINES_SHARE:
-        if chord(standing):
+        if together(power, standing):
             return Form("chord", region, contour)
-        return Form("tone", region, contour, round(standing[0], 0))
+        if not chord(standing):
+            return Form("tone", region, contour, round(standing[0], 0))
     pitched = share >= TONAL and float(np.median(track)) >= max(LOWEST_TONE_HZ, LOWEST_TONE_BINS * _bin_hz(power))
     if len(samples) <= HIT_S * RATE and _attack_s(levels) <= ATTACK_S and not (pitched and share >= 2 * TONAL):
         return Form("hit", region, "decaying" if contour == "decaying" else "steady")
