@@ -9,6 +9,14 @@ from bench.machine import table
 
 Result = dict[str, Any]
 KINDS = ("all", "intact", "speech", "sound", "music", "mix", "acoustic", "damaged", "degenerate")
+ATTRIBUTES = {
+    "n_speakers": "one or several speakers",
+    "gender": "sex",
+    "emotion": "expression",
+    "stereo": "side",
+    "reverberation": "room",
+}
+"""The judge's names in plain words."""
 READ = ("mix_zh_over_hammer_0db.ogg", "seq_rooster_thunder_siren.ogg", "music_piano_ode_c.ogg", "deg_room_noise.flac")
 """Clips whose captions are printed where they were measured: chosen before they were read, one of a kind."""
 
@@ -62,7 +70,7 @@ def quality() -> str | None:
         if kind in ours
     ]
     told = "; ".join(
-        f"{name} {c['hit']} of {sum(c.values())}, {c['wrong']} wrong"
+        f"{ATTRIBUTES.get(name, name)} {c['hit']} of {sum(c.values())}, {c['wrong']} wrong"
         for name, c in sorted(ours["all"]["attributes"].items())
     )
     false, peer = result["false_quotes"], result["loop_false_quotes"]
@@ -76,7 +84,8 @@ def quality() -> str | None:
         "",
         table(rows),
         "",
-        f"Attributes that are labelled, and told rightly: {told}.",
+        f"Attributes that are labelled, and told rightly: {told}. (Expression shows nothing here: its clips are of "
+        "the set that its head was trained on.)",
         "",
         f"Words quoted on the {result['without_speech']} clips where nobody speaks: "
         f"{len(false) or 'none'} by Earwitness{beside}.",

@@ -16,12 +16,14 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from bench.cost import OUTPUT_TOKENS, cloud_usd, machine_hours
-from bench.kept import load
+from bench.kept import QUICK, load
 
 OURS, PEER, OTHER, AIM = "#14706f", "#b3b9bd", "#e0a458", "#b4432f"
 INK = "#23292e"
 FONTS = "'DejaVu Sans', Verdana, sans-serif"
 """The first is what the text is measured with; it comes with matplotlib and need not be there where it is read."""
+BUSY = 0.3
+"""From so many cores on that others keep busy, a time is no more than rough."""
 STYLE = {
     "svg.hashsalt": "earwitness",
     "svg.fonttype": "none",
@@ -59,9 +61,21 @@ def bars(ax: Axes, names: list[str], series: list[tuple[str, str, list[float]]],
     for number, (label, colour, values) in enumerate(series):
         at = [i + (number - (len(series) - 1) / 2) * width for i in range(len(names))]
         drawn = ax.bar(at, values, width * 0.94, label=label, color=colour)
-        ax.bar_label(drawn, labels=[form.format(v) for v in values], padding=2, fontsize=7.5)
+        ax.bar_label(drawn, labels=[form.format(v) if v else "0" for v in values], padding=2, fontsize=7.5)
     ax.set_xticks(range(len(names)), names)
     ax.tick_params(axis="x", length=0)
+
+
+def rough(figure: Figure, *results: dict[str, Any] | None) -> Figure:
+    """Says under the picture what makes its figures rough: a shortened run, or other programs on the machine."""
+    there = [r for r in results if r]
+    notes = ["shortened run"] if any(r["mode"] == QUICK for r in there) else []
+    others = max((r["machine"].get("others_cores") or 0.0 for r in there), default=0.0)
+    if others >= BUSY:
+        notes.append(f"other programs kept {others:.1f} of {there[0]['machine']['cores']} cores busy")
+    if notes:
+        figure.supxlabel(f"Rough: {', '.join(notes)}.", x=0.01, ha="left", fontsize=7.5, color=AIM)
+    return figure
 
 
 def quality() -> Figure | None:
@@ -96,7 +110,7 @@ def speed() -> Figure | None:
     ax.set_title("Seconds for a clip of 5 to 30 s; below: median of our time ÷ its time")
     ax.set_ylim(0, 1.15 * max(*ours, *peer))
     ax.legend(loc="upper left")
-    return figure
+    return rough(figure, result)
 
 
 def _lines(ax: Axes, rows: list[dict[str, Any]], key: str) -> None:
@@ -125,7 +139,7 @@ def memory() -> Figure | None:
     ax.axhline(700, color=AIM, linewidth=1, linestyle="--", label="aim: 700 MB")
     ax.set_title("Peak memory of all processes, MB")
     ax.legend(loc="best")
-    return figure
+    return rough(figure, result)
 
 
 def growth() -> Figure | None:
@@ -139,7 +153,7 @@ def growth() -> Figure | None:
     _lines(right, result["rows"], "first_s")
     right.set_title("Seconds to the first words")
     left.legend(loc="upper left")
-    return figure
+    return rough(figure, result)
 
 
 def hours() -> Figure | None:
@@ -157,7 +171,7 @@ def hours() -> Figure | None:
     for ax in (left, right):
         ax.set_xlabel(f"minutes since the start ({result['hours']:g} hours of audio)")
         _from_zero(ax)
-    return figure
+    return rough(figure, result)
 
 
 def clips() -> Figure | None:
@@ -175,7 +189,7 @@ def clips() -> Figure | None:
     for ax in (left, right):
         ax.set_xlabel("clips done")
         _from_zero(ax)
-    return figure
+    return rough(figure, result)
 
 
 def server() -> Figure | None:
@@ -210,7 +224,7 @@ def server() -> Figure | None:
         ax.set_title(title)
         ax.set_ylim(0, 1.18 * max(values))
         ax.tick_params(axis="x", length=0)
-    return figure
+    return rough(figure, first, decode, load_)
 
 
 def bulk() -> Figure | None:
@@ -230,7 +244,7 @@ def bulk() -> Figure | None:
     ax.set_title("Clips of 5 to 10 s a minute, two cores")
     ax.set_ylim(0, 1.15 * max(r[1] for r in rates))
     ax.tick_params(axis="x", length=0)
-    return figure
+    return rough(figure, result, ray)
 
 
 def cost() -> Figure | None:
@@ -238,7 +252,7 @@ def cost() -> Figure | None:
     ours = machine_hours()
     if not ours:
         return None
-    figure, (ax,) = sheet(height=3.6)
+    figure, (ax,) = sheet(height=3.4)
     top = 0.5
     for (name, hours_), colour in zip(ours.items(), (OURS, OTHER), strict=False):
         ax.plot([0, top], [0, top * hours_], color=colour, linewidth=1.8, label=f"Earwitness, {name}")
@@ -252,8 +266,8 @@ def cost() -> Figure | None:
     ax.set_xlabel("US dollars for an hour of the machine (two cores)")
     _from_zero(ax)
     ax.set_xlim(0, top)
-    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    return figure
+    ax.legend(loc="upper right", bbox_to_anchor=(1.0, 0.84), fontsize=8)
+    return rough(figure, load("scaling"), load("growth-length"))
 
 
 PLOTS: dict[str, Callable[[], Figure | None]] = {
