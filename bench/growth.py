@@ -108,10 +108,16 @@ def length(a: argparse.Namespace) -> dict[str, Any]:
             rows += [_row("earwitness", minutes, True, [p[0] for p in pairs])]
             rows += [_row("faster-whisper", minutes, minutes <= a.whole, [p[1] for p in pairs])]
             path.unlink()
+            save("growth-length", _lines(rows, a.whole))  # what is known so far
     print(table([{**r, **{k: r[k]["median"] for k in ("first_s", "total_s", "peak_mb")}} for r in rows]))
+    return _lines(rows, a.whole)
+
+
+def _lines(rows: list[dict[str, Any]], whole: float) -> dict[str, Any]:
+    """The rows, and the straight lines through ours."""
     mine = [r for r in rows if r["who"] == "earwitness"]
     at = [r["minutes"] for r in mine]
-    result: dict[str, Any] = {"rows": rows, "beam": BEAM, "peer_whole_to_minutes": a.whole}
+    result: dict[str, Any] = {"rows": rows, "beam": BEAM, "peer_whole_to_minutes": whole}
     if len(at) > 1:
         result["time_line"] = line(at, [r["total_s"]["median"] for r in mine])
         result["memory_line"] = line(at, [r["peak_mb"]["median"] for r in mine])
