@@ -72,7 +72,10 @@ class Kept:
 
     def __call__(self, path: Path) -> Said:
         clip = self._clips[path.name]
-        return clip["caption"], clip.get("error")
+        error = clip.get("error")
+        if error:
+            error = {**error, "what": error["what"].replace(f"{path.parent}/", "")}
+        return clip["caption"], error
 
     def close(self) -> None:
         return
