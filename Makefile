@@ -71,8 +71,9 @@ fix: $(VENV)/.dev ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.dev ## write the pages that come from the program: settings, commands, Python, HTTP, licences
+docs: $(VENV)/.dev ## write the pages that come from the program and its results
 	for page in settings commands python_api http_api licences; do $(BIN)/python docs/$$page.py; done
+	$(BIN)/python -m bench.report
 
 licences: $(VENV)/.dev ## the licences of packages and models, into docs/licences.md
 	$(BIN)/python docs/licences.py
@@ -88,7 +89,7 @@ test: check ## checks and all tests; says what it left out (REQUIRE_ALL=1: a mis
 soak: $(VENV)/.dev ## the long runs: fuzzing, kills, long clips, in full
 	SOAK=1 $(BIN)/pytest -m slow --timeout=7200
 
-bench: $(VENV)/.dev ## measure everything side by side with its peer; writes bench/results
+bench: $(VENV)/.dev ## measure everything beside its peer: bench/results and docs/benchmarks.md
 	$(BIN)/python -m bench.run
 
 bench-quick: $(VENV)/.dev ## the same, shortened to ten minutes
