@@ -261,6 +261,14 @@ def clips() -> str | None:
     )
 
 
+def _rounds(result: Result) -> str:
+    """How often all doors were gone through: threads by turns, and a run that was cut off is told as what it was."""
+    rounds = result["captions"] // (result["clips"] * len(result["doors"]))
+    if rounds == len(result["threads"]) * result["runs"]:
+        return f"one and two threads × {result['runs']} run{'s' if result['runs'] > 1 else ''}"
+    return f"{rounds} round{'s' if rounds > 1 else ''} (one thread and two by turns; a whole measurement has six)"
+
+
 def sameness() -> str | None:
     """One text for the same bytes, and the cloud."""
     result = load("sameness")
@@ -270,8 +278,8 @@ def sameness() -> str | None:
     lines = [
         how(result),
         "",
-        f"{result['clips']} clips × command line, OpenAI client, DashScope client, bulk × one and two threads × "
-        f"{result['runs']} run{'s' if result['runs'] > 1 else ''}, every one with servers and workers started anew: "
+        f"{result['clips']} clips × command line, OpenAI client, DashScope client, bulk × {_rounds(result)}, every one "
+        f"with servers and workers started anew: "
         f"{result['captions']} captions, **{result['clips_with_one_text']} of {result['clips']} clips have one text**"
         + (f"; {differing} have up to {result['most_texts_of_a_clip']}." if differing else "."),
     ]
