@@ -150,6 +150,7 @@ AIMS: tuple[Aim, ...] = (
     Aim("growth-clips", "time a clip, last tenth ÷ second", at("time_ratio"), "≤", 1.1),
     Aim("growth-clips", "memory, last tenth ÷ second", at("memory_ratio"), "≤", 1.1),
     Aim("caption-long", "long clips that failed", failed, "≤", 0),
+    Aim("caption-long", "both: peak memory of all processes, MB", peak, "≤", 700),
     Aim("caption-long", "near silence: first words ÷ faster-whisper", against_peer("quiet", "first_s"), "≤", 0.35),
     Aim("caption-long", "near silence: peak ÷ faster-whisper", against_peer("quiet", "peak_mb"), "≤", 0.30),
     Aim("caption-long", "talk: first words ÷ faster-whisper", against_peer("talk", "first_s"), "≤", 0.35),
