@@ -7,12 +7,14 @@ import os
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from earwitness.errors import EarwitnessError, NoSound, NotAudio, TooLarge, TooLong, Unreachable, Unsupported
 from earwitness.intake import Intake, Limits
+from earwitness.intake.decode import Decoder
 from earwitness.source import InlineSource, PathSource
 from kit.sounds import FORMATS, STEREO_ONLY, encode, noise, silence, tone, wav_bytes
 
@@ -267,6 +269,30 @@ async def test_many_at_once_and_cancellation(intake: Intake) -> None:
     assert lengths == [pytest.approx(1 + 0.1 * n, abs=1e-3) for n in range(12)]
     with pytest.raises(TimeoutError):
         await stopped
+
+
+async def test_a_long_one_gives_way_to_others_and_to_nobody_else(
+    intake: Intake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[str] = []
+    send = Decoder._send
+
+    def noted(decoder: Decoder, order: dict[str, Any], fds: list[int]) -> None:
+        orders.append(order["do"])
+        send(decoder, order, fds)
+
+    monkeypatch.setattr(Decoder, "_send", noted)
+    monkeypatch.setattr("earwitness.intake.decode.QUICK_S", 0.02)
+    (path := tmp_path / "long.wav").write_bytes(wav_bytes(noise(60)))
+
+    async def one() -> float:
+        async with intake.open_clip(PathSource(path)) as clip:
+            return clip.seconds
+
+    assert await one() == 60.0
+    assert orders == ["decode"]
+    assert await asyncio.gather(one(), one()) == [60.0, 60.0]
+    assert orders.count("behind") >= 1
 
 
 async def _open(intake: Intake, data: bytes) -> None:
