@@ -21,7 +21,7 @@ from earwitness.scene.evidence.observation import Span, Utterance, Voice
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.voice_pitch import PitchTracker, hertz
-from earwitness.scene.listeners.voice_print import VoicePrinter
+from earwitness.scene.listeners.voice_print import printer
 from earwitness.scene.listeners.voice_speakers import Company, Heads, Sex, child_of, sex_of
 
 LEAST_VOICED = 15
@@ -59,7 +59,7 @@ class VoiceListener:
 
     def __init__(self, swift_f0: Path, resemblyzer: Path) -> None:
         self._pitch = PitchTracker(swift_f0)
-        self._printer = VoicePrinter(resemblyzer)
+        self._printer = printer(resemblyzer)
         self._heads = Heads.load()
         self._rules: dict[str, Any] = limits(self.name)
 

@@ -7,7 +7,9 @@ both. Three LSTM layers of 256 over 40 mel power bands, a linear layer, ReLU. (W
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -75,3 +77,13 @@ class VoicePrinter:
         index = np.arange(WINDOW)[None] + HOP * np.arange(count)[:, None]
         spectrum = np.abs(np.fft.rfft(padded[index] * self._hann, axis=1)) ** 2
         return (spectrum @ self._filters.T).astype(np.float32)
+
+
+_LOADING = Lock()
+_made = lru_cache(maxsize=1)(VoicePrinter)
+
+
+def printer(folder: Path) -> VoicePrinter:
+    """The encoder of `folder`, one for all who ask: the listeners of words and of voices load side by side."""
+    with _LOADING:
+        return _made(folder)

@@ -17,7 +17,7 @@ from earwitness.clip import RATE, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.observation import Word
 from earwitness.scene.listeners.speech_text import ENDS
-from earwitness.scene.listeners.voice_print import WINDOW_S, VoicePrinter
+from earwitness.scene.listeners.voice_print import WINDOW_S, VoicePrinter, printer
 
 HOP_S = 0.8
 """Between the starts of compared windows."""
@@ -44,7 +44,7 @@ class Turns:
     @classmethod
     def load(cls, resemblyzer: Path) -> Turns:
         """With the speaker encoder's folder and the limits of `certainty/voice.toml`."""
-        return cls(VoicePrinter(resemblyzer), **limits("voice")["turns"])
+        return cls(printer(resemblyzer), **limits("voice")["turns"])
 
     def parted(self, words: Sequence[Word], samples: Floats, offset: float) -> list[list[Word]]:
         """The words of one sentence as one turn or several.
