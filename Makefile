@@ -11,6 +11,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+PROCESSES ?= 2
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 
@@ -82,9 +83,9 @@ dist: $(VENV)/.setup ## wheel and source archive, into dist/
 	rm -rf dist
 	$(BIN)/hatchling build
 
-test: check ## checks and all tests; says what it left out (REQUIRE_ALL=1: a missing part is a failure)
+test: check ## checks and all tests, in PROCESSES=2 processes; says what it left out (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/earwitness models pull
-	$(BIN)/pytest --durations=15
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --durations=15
 
 soak: $(VENV)/.dev ## the long runs: fuzzing, kills, long clips, in full
 	SOAK=1 $(BIN)/pytest -m slow --timeout=7200

@@ -24,12 +24,12 @@ REQUIRE_ALL = os.environ.get("REQUIRE_ALL") == "1"
 SHARED = Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 DATA = Path(__file__).parent / "data"
 SOAK = os.environ.get("SOAK") == "1"
+LEFT_OUT = "a part is missing: "
+"""Begins the reason of a test that is skipped for a missing part."""
 
 # Keys, uploads and ledgers of tests are not those of the user.
 os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="earwitness-data-")
 atexit.register(shutil.rmtree, os.environ["XDG_DATA_HOME"], True)
-
-_left_out: Counter[str] = Counter()
 
 
 def _models_there() -> bool:
@@ -71,9 +71,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name, why in missing.items():
             if item.get_closest_marker(name):
-                _left_out[f"{name}: {why}"] += 1
                 if not REQUIRE_ALL:
-                    item.add_marker(pytest.mark.skip(reason=why))
+                    item.add_marker(pytest.mark.skip(reason=f"{LEFT_OUT}{name}: {why}"))
                 else:
                     item.user_properties.append(("missing", why))
 
@@ -85,9 +84,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _left_out:
-        terminalreporter.section("left out" if not REQUIRE_ALL else "missing")
-        for what, count in sorted(_left_out.items()):
+    # From reports, since with several processes none of them sees all tests.
+    reasons = (str(report.longrepr) for report in terminalreporter.stats.get("skipped", []))
+    left_out = Counter(reason.split(LEFT_OUT)[1].rstrip("')") for reason in reasons if LEFT_OUT in reason)
+    if left_out:
+        terminalreporter.section("left out")
+        for what, count in sorted(left_out.items()):
             terminalreporter.line(f"{count} tests need {what}")
 
 

@@ -71,7 +71,9 @@ class Served:
     def left(self) -> list[str]:
         """Temporary files that are on disk now, of calls and of uploads in work."""
         places = (self.folder / "spool", self.folder / "uploads" / "new")
-        return [str(p) for place in places if place.is_dir() for p in place.rglob("*")]
+        # os.walk passes over what is removed while it looks; Path.rglob raises.
+        found = [(here, [*folders, *names]) for place in places for here, folders, names in os.walk(place)]
+        return [os.path.join(here, name) for here, names in found for name in names]
 
     def recordings(self) -> list[str]:
         """Files of open pages that are on disk now."""
