@@ -7,7 +7,7 @@ import pytest
 
 from earwitness.scene.listeners.listener_runtime import Crew
 from earwitness.scene.listeners.music_tags import Tagger as Tags
-from earwitness.scene.listeners.sound_tagger import BATCH, Tagger
+from earwitness.scene.listeners.sound_tagger import BATCH, PATCH_SAMPLES, Tagger
 from earwitness.weights.store import Store
 
 RNG = np.random.default_rng(5)
@@ -36,6 +36,20 @@ def test_several_stretches_at_once_are_heard_as_one_by_one(store: Store) -> None
         for alone, beside in zip(one.run(samples), heard, strict=True):
             assert np.allclose(alone, beside, atol=1e-6)
     assert all(np.array_equal(a, b) for a, b in zip(two.run_all(SEVERAL)[0], together[0], strict=True))
+
+
+@pytest.mark.weights
+def test_patches_of_silence_are_not_heard_and_the_others_alike(store: Store) -> None:
+    tagger = Tagger(store.path("yamnet"), 1)
+    samples = np.concatenate([np.zeros(32_000, np.float32), 0.1 * RNG.standard_normal(32_000).astype(np.float32)])
+    (times, scores, embeddings), audible = tagger.run_over(1e-4, samples)
+    every = tagger.run(samples)
+    assert np.array_equal(times, every[0])
+    assert np.array_equal(audible, times + PATCH_SAMPLES / 16_000 > 2.0)
+    assert not scores[~audible].any()
+    assert not embeddings[~audible].any()
+    assert np.allclose(scores[audible], every[1][audible], atol=1e-6)
+    assert tagger.run_over(1e-4, np.zeros(100, np.float32))[1].tolist() == [False]
 
 
 @pytest.mark.weights

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from earwitness.clip import RATE, Clip, Floats
+from earwitness.clip import Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Observation, Sound, Span, Tone
@@ -29,7 +29,7 @@ from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.listeners.sound_scene import NO_RHYTHM, Scene
 from earwitness.scene.listeners.sound_second import SecondTagger
 from earwitness.scene.listeners.sound_segments import stretches
-from earwitness.scene.listeners.sound_tagger import PATCH_S, PATCH_SAMPLES, Tagger, looped
+from earwitness.scene.listeners.sound_tagger import PATCH_S, Tagger
 from earwitness.scene.ontology.concepts import ontology
 
 SILENT_DB = -80.0
@@ -100,13 +100,9 @@ class SoundListener:
         return Report(tuple(sorted(observations, key=lambda o: (o.start, o.id))), coverage)
 
     def _patches(self, samples: Floats, span: Span) -> Patches:
-        times, scores, embeddings = self._tagger.run(samples)
+        (times, scores, embeddings), audible = self._tagger.run_over(10 ** (SILENT_DB / 20), samples)
         if self._second is not None:
             scores = self._second.mixed(samples, times + np.float32(PATCH_S / 2), scores, self._tagger.classes)
-        padded = looped(samples, PATCH_SAMPLES)
-        starts = np.round(times * RATE).astype(int)
-        least = 10 ** (SILENT_DB / 20)
-        audible = np.array([np.abs(padded[s : s + PATCH_SAMPLES]).max() > least for s in starts])
         return Patches(times + np.float32(span[0]), scores, embeddings, self._tagger.classes, audible, PATCH_S)
 
     def _heard(self, scene: Scene, context: Context) -> list[Observation]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from earwitness.clip import Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.listeners.listener import Patches
 from earwitness.scene.listeners.sound_opinion import Head
@@ -27,16 +27,14 @@ class ClassEvent:
     chance: float
 
 
-def series(patches: Patches) -> dict[str, Floats]:
-    """Concept -> highest score of its classes per patch, only concepts that a class score may name."""
-    known = ontology()
-    column = {label: i for i, label in enumerate(patches.classes)}
-    out: dict[str, Floats] = {}
-    for key, c in known.concepts.items():
-        columns = [column[label] for label in c.labels if label in column]
-        if columns and not (c.container or c.unsaid or c.owner == "level"):
-            out[key] = np.where(patches.audible, patches.scores[:, columns].max(axis=1), np.float32(0.0))
-    return out
+@cache
+def _columns(classes: tuple[str, ...]) -> dict[str, list[int]]:
+    """Concept -> columns of its classes, only concepts that a class score may name."""
+    column = {label: i for i, label in enumerate(classes)}
+    known = ontology().concepts.items()
+    sayable = {key: c for key, c in known if not (c.container or c.unsaid or c.owner == "level")}
+    found = {key: [column[label] for label in c.labels if label in column] for key, c in sayable.items()}
+    return {key: columns for key, columns in found.items() if columns}
 
 
 def class_events(patches: Patches, least: float, head: Head) -> list[ClassEvent]:
@@ -44,10 +42,12 @@ def class_events(patches: Patches, least: float, head: Head) -> list[ClassEvent]
     table = limits("sound")["tagger"]
     bridge = max(1, round(float(table["bridge_s"]) / 0.24))
     out: list[ClassEvent] = []
-    for concept, score in series(patches).items():
-        top = float(score.max(initial=0.0))
+    tops = patches.scores[patches.audible].max(axis=0, initial=0.0)
+    for concept, columns in _columns(patches.classes).items():
+        top = float(tops[columns].max())
         if round(head.of_class(concept, top), 3) < least:
             continue
+        score = np.where(patches.audible, patches.scores[:, columns].max(axis=1), np.float32(0.0))
         for a, b in _joined(runs(score >= min(top, float(table["highest"])) * float(table["off"])), bridge):
             peak = float(score[a:b].max())
             worth = round(head.of_class(concept, peak), 3)

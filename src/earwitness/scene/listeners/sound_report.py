@@ -142,8 +142,10 @@ def longer(row: Row, before: Pattern | None) -> bool:
 
 def _one_pitch(scene: Scene, group: Group, hertz: float | None) -> bool:
     """Whether all of a group's first stretches have the pitch that was measured on the loudest."""
-    others = [form_of(scene.cut(s.start - 0.02, s.end)).frequency_hz for s in group.stretches[:FEW]]
-    return hertz is not None and all(f is not None and abs(f / hertz - 1) <= SAME_PITCH for f in others)
+    if hertz is None:
+        return False
+    others = (form_of(scene.cut(s.start - 0.02, s.end)).frequency_hz for s in group.stretches[:FEW])
+    return all(f is not None and abs(f / hertz - 1) <= SAME_PITCH for f in others)
 
 
 def shape(scene: Scene, group: Group, beat: Rhythm) -> list[Observation]:

@@ -24,6 +24,8 @@ FFT = 512
 BANDS = 64
 LOW_HZ, HIGH_HZ = 125.0, 7500.0
 OFFSET = 1e-3
+BLOCK = 1024
+"""Frames of one transform."""
 FRAMES = 96
 """Frames of one patch (0.96 s)."""
 
@@ -32,9 +34,12 @@ PATCH_S = FRAMES * HOP / RATE
 STRIDE = 24
 """Frames between the starts of patches (0.24 s)."""
 
-BATCH = 4
-"""Patches of one run: what they take stays in the processor's cache (2.7 ms a patch; 3.8 by 32)."""
+BATCH = 8
+"""Patches of one run: what they take stays in the processor's cache (2.0 ms a patch; 2.2 by 4, 2.7 alone)."""
 
+EMBEDDING = 1024
+
+Mask = npt.NDArray[np.bool_]
 Heard = tuple[Floats, Floats, Floats]
 """Starts in seconds, scores, embeddings of patches."""
 
@@ -66,9 +71,11 @@ def log_mel(samples: Floats) -> Floats:
     """Log-mel frames of float32[n] samples, n >= 400: float32[frames, 64]."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP]
     out = np.empty((len(frames), BANDS), np.float32)
-    for at in range(0, len(frames), 1024):
-        block = np.abs(np.fft.rfft(frames[at : at + 1024] * _hann(), FFT)).astype(np.float32)
-        out[at : at + 1024] = np.log(block @ mel_bands() + np.float32(OFFSET))
+    padded = np.zeros((min(len(frames), BLOCK), FFT), np.float32)  # by hand: a third faster than by numpy's rfft
+    for at in range(0, len(frames), BLOCK):
+        block = padded[: len(frames) - at]
+        np.multiply(frames[at : at + BLOCK], _hann(), out=block[:, :WINDOW])
+        out[at : at + BLOCK] = np.log(np.abs(np.fft.rfft(block)) @ mel_bands() + np.float32(OFFSET))
     return out
 
 
@@ -82,10 +89,10 @@ def looped(samples: Floats, length: int) -> Floats:
 
 
 def patch_starts(frames: int, stride: int = STRIDE) -> npt.NDArray[np.int64]:
-    """First frames of the patches that cover `frames` >= 96 frames, the last one flush with the end."""
-    starts = np.arange(0, frames - FRAMES + 1, stride)
+    """First frames of the patches that cover `frames` >= 96 frames, the last one flush with the end. It stands for one
+    that would start less than half a stride before it."""
     last = frames - FRAMES
-    return starts if starts[-1] == last else np.append(starts, last)
+    return np.append(np.arange(0, max(last - stride // 2, 0) + 1, stride), last) if last else np.zeros(1, np.int64)
 
 
 class Tagger:
@@ -108,29 +115,50 @@ class Tagger:
         float32[n, 1024]. Patches start every `stride` frames; samples shorter than a patch are repeated."""
         return self.run_all([samples], stride)[0]
 
+    def run_over(self, least: float, samples: Floats) -> tuple[Heard, Mask]:
+        """`run`, and which patches hold a sample over `least`: the others are not heard, their scores and embeddings
+        are 0."""
+        padded = looped(samples, PATCH_SAMPLES)
+        mel = log_mel(padded)
+        starts = patch_starts(len(mel))
+        audible = np.array([np.abs(padded[s * HOP : s * HOP + PATCH_SAMPLES]).max() > least for s in starts])
+        scores = np.zeros((len(starts), len(self.classes)), np.float32)
+        embeddings = np.zeros((len(starts), EMBEDDING), np.float32)
+        if audible.any():
+            scores[audible], embeddings[audible] = self._heard([mel[s : s + FRAMES] for s in starts[audible]])
+        return (_seconds(starts), scores, embeddings), audible
+
     def run_all(self, several: Sequence[Floats], stride: int = STRIDE) -> list[Heard]:
-        """`run` for several stretches of samples at once: their patches share batches."""
+        """The patches of several stretches of samples, every `stride` frames: they share batches."""
         patches: list[Floats] = []
         starts: list[npt.NDArray[np.int64]] = []
         for mel in self._crew.map(_mel_of, several):
             starts.append(patch_starts(len(mel), stride))
             patches += [mel[s : s + FRAMES] for s in starts[-1]]
-        batches = [patches[at : at + BATCH] for at in range(0, len(patches), BATCH)]
-        heard = self._crew.map(self._batch, batches)
-        scores, embeddings = (np.concatenate([h[i] for h in heard]) for i in (0, 1))
+        scores, embeddings = self._heard(patches)
         out: list[Heard] = []
         at = 0
         for own in starts:
             end = at + len(own)
-            out.append((own.astype(np.float32) * np.float32(HOP / RATE), scores[at:end], embeddings[at:end]))
+            out.append((_seconds(own), scores[at:end], embeddings[at:end]))
             at = end
         return out
+
+    def _heard(self, patches: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Probabilities and embeddings of any number of patches but none."""
+        batches = [patches[at : at + BATCH] for at in range(0, len(patches), BATCH)]
+        heard = self._crew.map(self._batch, batches)
+        return np.concatenate([h[0] for h in heard]), np.concatenate([h[1] for h in heard])
 
     def _batch(self, patches: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Probabilities and embeddings of a batch of patches."""
         logits, embedding = self._session.run(["logits", "embedding"], {self._input: np.stack(patches)[:, None]})
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -30.0, 30.0)))
         return scores.astype(np.float32), embedding
+
+
+def _seconds(starts: npt.NDArray[np.int64]) -> Floats:
+    return starts.astype(np.float32) * np.float32(HOP / RATE)
 
 
 def _mel_of(samples: Floats) -> Floats:
