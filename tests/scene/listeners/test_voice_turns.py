@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
@@ -12,10 +12,11 @@ from bench.ears import load
 from conftest import SHARED
 from earwitness.clip import RATE, Floats
 from earwitness.intake.samples import from_samples
-from earwitness.scene.evidence.observation import Utterance, Word
+from earwitness.scene.evidence.observation import Span, Utterance, Word
 from earwitness.scene.listeners import voice_turns
 from earwitness.scene.listeners.listener import Context
-from earwitness.scene.listeners.speech import SpeechListener
+from earwitness.scene.listeners.sound import SoundListener
+from earwitness.scene.listeners.speech import SpeechListener, between
 from earwitness.scene.listeners.voice import VoiceListener
 from earwitness.scene.listeners.voice_turns import Turns, changes, lowest, pieces
 from earwitness.weights.store import Store
@@ -83,6 +84,47 @@ def test_pieces_lose_no_word() -> None:
     words = said("a b c d e")
     assert [len(p) for p in pieces(words, [2, 4])] == [2, 2, 1]
     assert [w for p in pieces(words, [2, 4]) for w in p] == words
+
+
+def test_without_words_a_change_is_cut_at_the_quietest_moment_near_it() -> None:
+    changing = turns([axis(0), axis(0), axis(0), axis(1), axis(1), axis(1)])
+    samples = np.full(6 * RATE, 0.1, np.float32)
+    samples[round(2.6 * RATE) : round(2.8 * RATE)] = 0.01
+    assert changing.cuts((10.0, 16.0), samples, 10.0) == [pytest.approx(12.7, abs=0.1)]
+    assert turns([axis(0)] * 6).cuts((10.0, 16.0), samples, 10.0) == []
+    assert changing.cuts((10.0, 12.0), samples[: 2 * RATE], 10.0) == []  # too short to hold two
+
+
+@pytest.mark.parametrize(
+    ("cuts", "expected"),
+    [
+        ([], [((0.0, 2.0), (3.0, 5.0))]),
+        ([2.5], [((0.0, 2.0),), ((3.0, 5.0),)]),
+        ([4.0], [((0.0, 2.0), (3.0, 4.0)), ((4.0, 5.0),)]),
+        ([1.0, 4.0], [((0.0, 1.0),), ((1.0, 2.0), (3.0, 4.0)), ((4.0, 5.0),)]),
+        ([9.0], [((0.0, 2.0), (3.0, 5.0))]),
+    ],
+)
+def test_stretches_between_cuts(cuts: list[float], expected: list[tuple[Span, ...]]) -> None:
+    assert between(((0.0, 2.0), (3.0, 5.0)), cuts) == expected
+
+
+@pytest.mark.weights
+@pytest.mark.corpus
+@pytest.mark.parametrize(("first", "second"), [("it", "hu"), ("ru", "zh")])
+def test_two_languages_without_a_pause_between_are_heard_each_by_itself(first: str, second: str) -> None:
+    audio = SHARED / "corpus" / "audio"
+    one, two = (load(audio / f"speech_{language}_audiobook.flac") for language in (first, second))
+    assert one is not None
+    assert two is not None
+    store = Store(offline=True)
+    words = SpeechListener(store.path("whisper-base"), english=False, turns=Turns.load(store.path("resemblyzer")))
+    clip = from_samples(in_turn(one.samples(), two.samples()), RATE)
+    context = Context()
+    SoundListener(store.path("yamnet")).listen(clip, (0.0, clip.seconds), context)  # which agrees that somebody speaks
+    said = [o for o in words.listen(clip, (0.0, clip.seconds), context).observations if isinstance(o, Utterance)]
+    assert [key for key, _ in groupby(u.language for u in said)] == [first, second]
+    assert all(u.text for u in said)
 
 
 @pytest.mark.weights

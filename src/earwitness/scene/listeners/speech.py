@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -174,19 +176,20 @@ class SpeechListener:
         language, probability = self._model.language(encoded)
         return Passage(stretches, start, encoded, language, round(probability, 3))
 
-    def _utterances(self, passage: Passage, room: Room) -> Iterator[Utterance]:
+    def _utterances(self, passage: Passage, room: Room, parted: bool = False) -> Iterator[Utterance]:
+        """parted: the passage is one speaker's by itself already."""
         patches = room.patches
         witness = spoken(patches, passage.span)
         crossed = self._crossed(passage, patches)
         decoded = self._decoded(passage, witness >= self._gates["witness"])
         if decoded is None:
-            yield from self._unclear(passage, patches, witness, crossed)
+            yield from self._without_words(passage, room, witness, crossed, parted)
             return
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
         groups_of_words = [g for g in self._turns_of(words, room) if any(c.isalnum() for w in g for c in w.text)]
         if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
-            yield from self._unclear(passage, patches, witness, crossed)
+            yield from self._without_words(passage, room, witness, crossed, parted)
             return
         english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
         again: str | None = None
@@ -197,6 +200,19 @@ class SpeechListener:
                 continue
             said = self._utterance(passage, group, rendering, patches, again)
             yield replace(said, together=any(overlap(said.span, c) >= TOGETHER_S for c in crossed))
+
+    def _without_words(
+        self, passage: Passage, room: Room, witness: float, crossed: Sequence[Span], parted: bool
+    ) -> Iterator[Utterance]:
+        """A passage whose words do not pass: speaker by speaker, since two languages in one passage are none, or else
+        as it is."""
+        cuts: list[float] = []
+        if self._turns is not None and not parted and witness >= self._gates["witness"]:
+            cuts = self._turns.cuts(passage.span, room.samples, room.activity.span[0])
+        if not cuts:
+            yield from self._unclear(passage, room.patches, witness, crossed)
+        for part in between(passage.stretches, cuts) if cuts else ():
+            yield from self._utterances(self._passage(room, part), room, parted=True)
 
     def _turns_of(self, words: Sequence[Word], room: Room) -> Iterator[list[Word]]:
         """What is said in one go, by one speaker."""
@@ -318,6 +334,13 @@ def mean(values: Iterable[float]) -> float:
     """The mean, rounded; 0 of nothing."""
     listed = list(values)
     return round(sum(listed) / len(listed), 3) if listed else 0.0
+
+
+def between(stretches: Sequence[Span], cuts: Sequence[float]) -> list[tuple[Span, ...]]:
+    """The stretches before, between and after the cuts; one that a cut goes through is parted there."""
+    edges = [-inf, *cuts, inf]
+    parts = [tuple((max(s, a), min(e, b)) for s, e in stretches if s < b and e > a) for a, b in pairwise(edges)]
+    return [part for part in parts if part]
 
 
 def silent(stretches: Sequence[Span], said: Sequence[Utterance]) -> list[Span]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from earwitness.clip import RATE, Floats
 from earwitness.scene.evidence.certainty.limits import limits
-from earwitness.scene.evidence.observation import Word
+from earwitness.scene.evidence.observation import Span, Word
 from earwitness.scene.listeners.speech_text import ENDS
 from earwitness.scene.listeners.voice_print import WINDOW_S, VoicePrinter, printer
 
@@ -25,6 +25,8 @@ SIDE = 2
 """Windows apart from each other that stand for what is said before a moment, and after it."""
 NEAR_S = 1.0
 """So far from the measured change a word may end at which the turn is parted."""
+QUIET = RATE // 20
+"""Samples of the moments among which the quietest is looked for (50 ms)."""
 ENDED_S = 1.0
 """An end of a sentence counts as much as a gap of so many seconds."""
 
@@ -45,6 +47,26 @@ class Turns:
     def load(cls, resemblyzer: Path) -> Turns:
         """With the speaker encoder's folder and the limits of `certainty/voice.toml`."""
         return cls(printer(resemblyzer), **limits("voice")["turns"])
+
+    def cuts(self, span: Span, samples: Floats, offset: float) -> list[float]:
+        """Where the speaker changes within `span`, in seconds of the clip, each time at the quietest moment near it.
+
+        samples: float32, 16 kHz, of the part that begins at `offset` seconds of the clip.
+        """
+        start, end = span
+        speech = samples[round((start - offset) * RATE) : round((end - offset) * RATE)]
+        if len(speech) < 2 * WINDOW_S * RATE:
+            return []
+        found = [(t, near) for t, near in changes(self._printer.every(speech, HOP_S)) if near < self._unlike]
+        level = np.sqrt(np.square(speech[: len(speech) // QUIET * QUIET].reshape(-1, QUIET)).mean(1))
+        made = []
+        for moment, _ in lowest(found):
+            first = max(0, round((moment - NEAR_S) * RATE / QUIET))
+            near_by = level[first : round((moment + NEAR_S) * RATE / QUIET)]
+            at = start + (first + int(np.argmin(np.round(near_by, 4))) + 0.5) * QUIET / RATE
+            if min(at - start, end - at) >= self._shortest_s:
+                made.append(round(at, 3))
+        return made
 
     def parted(self, words: Sequence[Word], samples: Floats, offset: float) -> list[list[Word]]:
         """The words of one sentence as one turn or several.
