@@ -12,6 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PROCESSES ?= 2
+# What a wait that ran out on a busy machine looks like: such a test gets a second try, and the report names it.
+WAITED := 'Timeout|timed out|did not come to pass|Connection'
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 
@@ -85,7 +87,7 @@ dist: $(VENV)/.setup ## wheel and source archive, into dist/
 
 test: check ## checks and all tests, in PROCESSES=2 processes; says what it left out (REQUIRE_ALL=1: a missing part is a failure)
 	@$(BIN)/earwitness models pull
-	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --durations=15
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --reruns 1 --only-rerun $(WAITED) --durations=15
 
 soak: $(VENV)/.dev ## the long runs: fuzzing, kills, long clips, in full
 	SOAK=1 $(BIN)/pytest -m slow --timeout=7200

@@ -181,10 +181,9 @@ def ray(a: argparse.Namespace) -> dict[str, Any]:
         items = manifest.read(str(folder))
         for name in ("local", "ray"):
             at: list[float] = []
-            spent: list[float] = []
             there = sink(Path(scratch) / f"{name}.jsonl")
             there.open(lambda _: True)
-            told = partial(_note, at, spent)
+            told = partial(_note, at)
             began = time.perf_counter()
             run = cluster.Run(crew, there, "local", told) if name == "ray" else Run(crew, there, told)
             run.run(items)
@@ -193,27 +192,13 @@ def ray(a: argparse.Namespace) -> dict[str, Any]:
             result[f"{name}_whole_s"] = round(time.perf_counter() - began, 1)
             # From a row on after which nothing came for a while: rows of Ray come by the block.
             first = next(i for i in range(len(at) // 5, len(at) - 1) if at[i + 1] - at[i] > 0.05)
-            for kind, values in (("s", at), ("cpu_s", spent)):
-                result[f"{name}_{kind}_per_clip"] = round((values[-1] - values[first]) / (len(at) - 1 - first), 3)
-    # Of processor time too, which other work on the machine changes less.
-    for kind in ("s", "cpu_s"):
-        name = "ray_over_local" if kind == "s" else "ray_over_local_cpu"
-        result[name] = round(result[f"ray_{kind}_per_clip"] / result[f"local_{kind}_per_clip"], 3)
+            result[f"{name}_s_per_clip"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
+    result["ray_over_local"] = round(result["ray_s_per_clip"] / result["local_s_per_clip"], 3)
     return result
 
 
-def _note(at: list[float], spent: list[float], _: Any) -> None:
+def _note(at: list[float], _: Any) -> None:
     at.append(time.perf_counter())
-    spent.append(sum(map(used, family(os.getpid()))))
-
-
-def used(pid: int) -> float:
-    """Processor seconds of a process and of those of its children that have ended; 0.0 if it has itself."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def resume(a: argparse.Namespace) -> dict[str, Any]:

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from faster_whisper import decode_audio
 
 from bench.degraded import noisy, reverberant, telephone
+from earwitness.scene.listeners.speech_heads import FRAMES, Head, features, windows
 from earwitness.scene.listeners.speech_model import Recogniser
-from earwitness.scene.listeners.speech_together import FRAMES, Head, features, windows
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src/earwitness/scene/listeners/speech_together.npz"

@@ -205,7 +205,9 @@ def test_in_doubt_a_word_that_a_second_decoding_lacks_is_cut() -> None:
     assert speech_text.sure(words("我在 讲堂 中"), 0.6, "我在学堂中") == ("我在 … 中", True)
 
 
-@pytest.mark.parametrize(("music", "voice", "expected"), [(0.9, 0.02, True), (0.9, 0.3, False), (0.2, 0.02, False)])
+@pytest.mark.parametrize(
+    ("music", "voice", "expected"), [(0.9, 0.02, True), (0.9, 0.3, True), (0.9, 0.6, False), (0.2, 0.02, False)]
+)
 def test_words_are_veiled_where_music_drowns_the_voice(music: float, voice: float, expected: bool) -> None:
     classes = ("Speech", "Music")
     scores = np.tile(np.array([voice, music], np.float32), (4, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,3 +36,16 @@ class Part:
     observations: tuple[Observation, ...]
     coverage: tuple[Coverage, ...]
     last: bool
+
+
+def covered(listener: str, span: Span, but: Sequence[Span], reason: str) -> tuple[Coverage, ...]:
+    """The coverage of a listener that ran over `span` but for some spans, in which it cannot tell for a `reason`."""
+    out: list[Coverage] = []
+    at = span[0]
+    for start, end in sorted(but):
+        start, end = max(start, at), min(end, span[1])
+        if start < end:
+            out.append(Coverage(listener, (at, start), "ran"))
+            out.append(Coverage(listener, (start, end), "skipped", reason))
+            at = end
+    return (*out, Coverage(listener, (at, span[1]), "ran"))

@@ -131,6 +131,9 @@ class MusicListener:
             played = tuple(tag for tag in played if tag.score >= 0.8)
         measured = self._measure(samples, span, played)
         voice, voice_score = vocals(heard, tags, self._limits["vocals"], background)
+        drowned = context.shared.get("drowned")
+        if voice == "none" and isinstance(drowned, tuple) and any(overlap(span, d) > 0 for d in drowned):
+            voice, voice_score = None, None  # words were heard, though too unsure to be told
         beat, tonality = measured.beat, measured.tonality
         return Music(
             span=span,

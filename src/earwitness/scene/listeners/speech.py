@@ -8,7 +8,7 @@ gates narrowly, and on activity that the first left without words. Nothing is qu
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -20,16 +20,16 @@ from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Span, Utterance, Word
-from earwitness.scene.evidence.part import Coverage
+from earwitness.scene.evidence.part import covered
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.speech_activity import Detector, groups
 from earwitness.scene.listeners.speech_english import renderings
-from earwitness.scene.listeners.speech_evidence import human, spoken, sung, veiled
+from earwitness.scene.listeners.speech_evidence import human, musical, spoken, sung, veiled
 from earwitness.scene.listeners.speech_flags import flags, word_lists
 from earwitness.scene.listeners.speech_gates import lone, looped, stock, units
+from earwitness.scene.listeners.speech_heads import FRAMES, HOP, Head, features, spans, windows
 from earwitness.scene.listeners.speech_model import LONGEST_S, Decoded, Encoded, Recogniser
 from earwitness.scene.listeners.speech_text import Script, in_script, placed, sentences, sure
-from earwitness.scene.listeners.speech_together import FRAMES, Head, features, spans, windows
 from earwitness.scene.listeners.voice_turns import Turns
 
 EDGE_S = 0.25
@@ -49,17 +49,22 @@ PAIR = 2
 ENGLISH_BEAM = 5
 UNTOLD = 0.49
 """Highest probability of a language that the words themselves do not show: too little for it to be told."""
+DROWNED = "words in music are too unsure"
 UNKNOWN = "und"
 """ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Room:
-    """What is heard in one part: samples of `activity.span`, where somebody speaks, and the tagger's patches."""
+    """What is heard in one part: samples of `activity.span`, where somebody speaks, and the tagger's patches.
+
+    drowned: where words in music were too unsure to be told.
+    """
 
     samples: Floats
     activity: Activity
     patches: Patches | None
+    drowned: list[Span] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class SpeechListener:
     chinese: the script that Chinese is written in. english: whether a rough English of other languages is tried.
     profanity: folder of the word lists; without it strong language is not flagged. turns: parts sentences at changes of
     speaker; without it a sentence is one speaker's.
-    Leaves `Activity` in `shared["activity"]`.
+    Leaves `Activity` in `shared["activity"]`, and spans of words that music drowned in `shared["drowned"]`.
     """
 
     name = "speech"
@@ -105,7 +110,8 @@ class SpeechListener:
         self._chinese = chinese
         self._english = english
         self._turns = turns
-        self._at_once = Head.load()
+        self._at_once = Head.load("speech_together")
+        self._singing = Head.load("speech_sung")
         table = limits(self.name)
         self._gates: dict[str, float] = table["gates"]
         self._english_gates: dict[str, float] = table["english"]
@@ -122,7 +128,8 @@ class SpeechListener:
         for stretches in groups(activity.stretches, LONGEST_S - 2 * EDGE_S, GROUP_GAP_S):
             if human(patches, (stretches[0][0], stretches[-1][1])):
                 heard.extend(self._group(room, stretches))
-        return Report((*heard, *flags(heard, self._lists, self.name)), (Coverage(self.name, span, "ran"),))
+        context.shared["drowned"] = tuple(room.drowned)
+        return Report((*heard, *flags(heard, self._lists, self.name)), covered(self.name, span, room.drowned, DROWNED))
 
     def _group(self, room: Room, stretches: tuple[Span, ...]) -> Iterator[Utterance]:
         for passage in self._passages(room, stretches):
@@ -180,32 +187,54 @@ class SpeechListener:
         """parted: the passage is one speaker's by itself already."""
         patches = room.patches
         witness = spoken(patches, passage.span)
-        crossed = self._crossed(passage, patches)
+        hidden = passage.encoded.array[0][: round(passage.encoded.seconds * FRAMES)]
+        starts = windows(len(hidden))
+        heard = features(hidden, starts)
+        crossed = self._crossed(passage, patches, starts, heard)
+        singing = self._singing.scores(heard) if musical(patches, passage.span) else np.zeros(0, np.float32)
         decoded = self._decoded(passage, witness >= self._gates["witness"])
         if decoded is None:
-            yield from self._without_words(passage, room, witness, crossed, parted)
+            yield from self._without_words(passage, room, witness, crossed, singing, parted)
             return
         aligned = self._model.align(passage.encoded, decoded, passage.language)
         words = placed(aligned, passage.start, passage.stretches)
         groups_of_words = [g for g in self._turns_of(words, room) if any(c.isalnum() for w in g for c in w.text)]
         if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
-            yield from self._without_words(passage, room, witness, crossed, parted)
+            yield from self._without_words(passage, room, witness, crossed, singing, parted)
             return
         english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
         again: str | None = None
         if any(self._in_doubt(g) for g in groups_of_words):
             again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
         for group, rendering in zip(groups_of_words, english, strict=True):
+            sings = self._sings(passage, group, patches, singing)
             if self._drowned(group, patches):
+                span = (group[0].start, group[-1].end)
+                room.drowned.append(span)
+                if sings:
+                    yield self._wordless(passage, span, mean(w.probability for w in group), sung=True)
                 continue
-            said = self._utterance(passage, group, rendering, patches, again)
-            yield replace(said, together=any(overlap(said.span, c) >= TOGETHER_S for c in crossed))
+            said = self._utterance(passage, group, rendering, again)
+            at_once = any(overlap(said.span, c) >= TOGETHER_S for c in crossed)
+            yield replace(said, together=at_once, sung=sings)
 
     def _without_words(
-        self, passage: Passage, room: Room, witness: float, crossed: Sequence[Span], parted: bool
+        self,
+        passage: Passage,
+        room: Room,
+        witness: float,
+        crossed: Sequence[Span],
+        singing: Floats,
+        parted: bool,
     ) -> Iterator[Utterance]:
-        """A passage whose words do not pass: speaker by speaker, since two languages in one passage are none, or else
-        as it is."""
+        """A passage whose words do not pass: speaker by speaker, since two languages in one passage are none; or as
+        singing; or else as it is."""
+        seconds = passage.span[1] - passage.span[0]
+        sings = len(singing) > 0 and mean(singing.tolist()) >= self._gates["singing"]
+        if sings and seconds >= TELLING_S and passage.probability >= self._gates["language"]:
+            room.drowned.append(passage.span)
+            yield self._wordless(passage, passage.span, passage.probability * UNTOLD, sung=True)
+            return
         cuts: list[float] = []
         if self._turns is not None and not parted and witness >= self._gates["witness"]:
             cuts = self._turns.cuts(passage.span, room.samples, room.activity.span[0])
@@ -222,15 +251,22 @@ class SpeechListener:
             else:
                 yield from self._turns.parted(said, room.samples, room.activity.span[0])
 
-    def _crossed(self, passage: Passage, patches: Patches | None) -> list[Span]:
+    def _crossed(self, passage: Passage, patches: Patches | None, starts: Sequence[int], heard: Floats) -> list[Span]:
         """Where two voices speak at once, in seconds of the clip; not looked for where somebody sings."""
         if sung(patches, passage.span):
             return []
-        hidden = passage.encoded.array[0][: round(passage.encoded.seconds * FRAMES)]
-        starts = windows(len(hidden))
-        scores = self._at_once.scores(features(hidden, starts))
-        found = spans(scores, starts, self._gates["together"], PAIR)
+        found = spans(self._at_once.scores(heard), starts, self._gates["together"], PAIR)
         return [(a + passage.start, b + passage.start) for a, b in found]
+
+    def _sings(self, passage: Passage, words: Sequence[Word], patches: Patches | None, singing: Floats) -> bool:
+        """Whether words are sung: by the tagger, or in music by the head, whose scores of the passage's windows are
+        `singing`."""
+        span = (words[0].start, words[-1].end)
+        if sung(patches, span):
+            return True
+        middles = passage.start + (np.arange(len(singing)) * HOP + FRAMES / 2) / FRAMES
+        inside = singing[(middles >= span[0]) & (middles <= span[1])]
+        return bool(len(inside)) and musical(patches, span) and mean(inside.tolist()) >= self._gates["singing"]
 
     def _drowned(self, words: Sequence[Word], patches: Patches | None) -> bool:
         """Whether words in music that the tagger takes for no voice are too unsure: half of a song's are misheard."""
@@ -287,7 +323,6 @@ class SpeechListener:
         passage: Passage,
         words: Sequence[Word],
         english: str | None,
-        patches: Patches | None,
         again: str | None = None,
     ) -> Utterance:
         if self._in_doubt(words):
@@ -306,7 +341,6 @@ class SpeechListener:
             translation=english if text and not cut else None,
             words=tuple(spelt(words, passage.language, self._chinese)),
             doubtful=cut,
-            sung=sung(patches, span),
         )
 
     def _unclear(
@@ -317,17 +351,20 @@ class SpeechListener:
         Speech played backwards, and many voices at once, get a language as surely as real speech: none is told.
         """
         if score >= self._gates["witness"]:
-            yield Utterance(
-                span=passage.span,
-                score=round(score, 3),
-                listener=self.name,
-                text="",
-                language=UNKNOWN,
-                language_score=passage.probability,
-                doubtful=True,
-                sung=sung(patches, passage.span),
-                together=bool(crossed),
-            )
+            told = self._wordless(passage, passage.span, score, sung=sung(patches, passage.span))
+            yield replace(told, together=bool(crossed))
+
+    def _wordless(self, passage: Passage, span: Span, score: float, sung: bool) -> Utterance:
+        return Utterance(
+            span=span,
+            score=round(score, 3),
+            listener=self.name,
+            text="",
+            language=UNKNOWN,
+            language_score=passage.probability,
+            doubtful=True,
+            sung=sung,
+        )
 
 
 def mean(values: Iterable[float]) -> float:

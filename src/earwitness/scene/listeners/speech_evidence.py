@@ -55,12 +55,17 @@ def sung(patches: Patches | None, span: Span) -> bool:
     return singing >= 0.1 and max(singing, music) > spoken
 
 
+def musical(patches: Patches | None, span: Span) -> bool:
+    """Whether the tagger hears music in `span`."""
+    return patches is not None and round(float(highest(patches, MUSIC, span).mean()), 3) >= 0.5
+
+
 def veiled(patches: Patches | None, span: Span) -> bool:
-    """Whether the tagger hears music in `span` and no voice: the words of a song, or of somebody whom music drowns."""
-    if patches is None:
+    """Whether the tagger hears music in `span` and hardly a speaking voice: the words of a song, or of somebody whom
+    music drowns."""
+    if patches is None or not musical(patches, span):
         return False
-    music, voice = (float(highest(patches, labels, span).mean()) for labels in (MUSIC, SPOKEN))
-    return round(music, 3) >= 0.5 and round(voice, 3) < 0.1
+    return round(float(highest(patches, SPOKEN, span).mean()), 3) < 0.5
 
 
 def human(patches: Patches | None, span: Span) -> bool:

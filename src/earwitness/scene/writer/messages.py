@@ -54,7 +54,8 @@ class Message:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """Who speaks, as far as the evidence goes. `name` is the listener's stable name; certainties are of `sex` and
-    `child`; `register` by pitch; `order` counts speakers that would be described alike (1 for the first)."""
+    `child`; `register` by pitch; `order` counts speakers that would be described alike (1 for the first); `sings`: is
+    first heard singing."""
 
     name: str
     sex: Literal["male", "female"] | None = None
@@ -64,6 +65,7 @@ class Person:
     register: Literal["low", "middle", "high"] | None = None
     order: int = 1
     telephone: bool = False
+    sings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

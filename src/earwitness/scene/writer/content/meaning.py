@@ -45,7 +45,7 @@ def absences(evidence: Evidence, memory: Memory, silent: str) -> Absence | None:
         missing.append("music")
         because += [c.id for c in heard["music"] + heard["sound"]]
     alone = len(memory.persons) == 1 and all(v.loosest >= ONE_VOICE for v in evidence.of(Voice))
-    alone = alone and not any(u.together for u in evidence.of(Utterance))
+    alone = alone and not any(u.together or u.sung for u in evidence.of(Utterance))
     if heard["voice"] and evidence.of(Utterance) and alone:
         missing.append("other_voice")
         because += [c.id for c in heard["voice"]]

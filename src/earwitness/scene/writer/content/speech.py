@@ -91,10 +91,14 @@ def meet(part: Part, memory: Memory) -> None:
     """Names the speakers of the part who have not been heard before, in order of first appearance."""
     voices = {v.speaker: v for v in part.observations if isinstance(v, Voice)}
     phone = any(isinstance(q, Quality) and q.what == "telephone" for q in part.observations)
-    names = [u.speaker or "voice" for u in part.observations if isinstance(u, Utterance)]
-    for name in [*names, *voices]:
+    sings: dict[str, bool] = {}
+    for u in part.observations:
+        if isinstance(u, Utterance):
+            sings.setdefault(u.speaker or "voice", u.sung)
+    for name in [*sings, *voices]:
         if name not in memory.persons:
-            memory.persons[name] = _person(name, voices.get(name), memory, phone)
+            person = _person(name, voices.get(name), memory, phone)
+            memory.persons[name] = replace(person, sings=sings.get(name, False))
 
 
 def turns(part: Part) -> tuple[Turn, ...]:

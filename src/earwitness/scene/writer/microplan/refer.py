@@ -19,7 +19,8 @@ def description(person: Person) -> str:
         return "man" if person.sex_certainty == "sure" else "male-sounding voice"
     if person.sex == "female":
         return "woman" if person.sex_certainty == "sure" else "female-sounding voice"
-    return {"low": "low-pitched voice", "high": "high-pitched voice"}.get(person.register or "", "speaker")
+    plain = "voice" if person.sings else "speaker"
+    return {"low": "low-pitched voice", "high": "high-pitched voice"}.get(person.register or "", plain)
 
 
 def pronoun(person: Person) -> str | None:

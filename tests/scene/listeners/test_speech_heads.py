@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -10,10 +13,11 @@ from bench.ears import load
 from conftest import SHARED
 from earwitness.clip import RATE, Floats
 from earwitness.intake.samples import from_samples
-from earwitness.scene.evidence.observation import Utterance
-from earwitness.scene.listeners.listener import Context
-from earwitness.scene.listeners.speech import SpeechListener
-from earwitness.scene.listeners.speech_together import FRAMES, HOP, Head, features, spans, windows
+from earwitness.scene.evidence.observation import Utterance, Word
+from earwitness.scene.listeners.listener import Context, Patches
+from earwitness.scene.listeners.sound import SoundListener
+from earwitness.scene.listeners.speech import Passage, SpeechListener
+from earwitness.scene.listeners.speech_heads import FRAMES, HOP, Head, features, spans, windows
 from earwitness.weights.store import Store
 
 AUDIO = SHARED / "corpus" / "audio"
@@ -41,8 +45,9 @@ def test_one_window_alone_tells_nothing() -> None:
     assert spans(row, starts, 6.0, 2) == [(1.0, 3.0)]
 
 
-def test_the_head_fits_the_encoder() -> None:
-    head = Head.load()
+@pytest.mark.parametrize("name", ["speech_together", "speech_sung"])
+def test_the_heads_fit_the_encoder(name: Literal["speech_together", "speech_sung"]) -> None:
+    head = Head.load(name)
     assert head.weights.shape == head.mean.shape == head.deviation.shape == (1024,)
     assert head.scores(np.stack([head.mean, head.mean + head.deviation])).shape == (2,)
 
@@ -69,7 +74,9 @@ def crossed(listener: SpeechListener, samples: Floats) -> bool:
     """Whether the listener's limit is reached, whatever its words are."""
     hidden = listener._model.encode(samples).array[0][: len(samples) * FRAMES // RATE]
     starts = windows(len(hidden))
-    return bool(spans(Head.load().scores(features(hidden, starts)), starts, listener._gates["together"], 2))
+    return bool(
+        spans(Head.load("speech_together").scores(features(hidden, starts)), starts, listener._gates["together"], 2)
+    )
 
 
 @pytest.mark.weights
@@ -86,3 +93,47 @@ def test_two_readers_in_turn_are_not_at_once_and_over_each_other_they_are(listen
     assert not any(together(listener, in_turn(one, two)))
     assert crossed(listener, at_once(wave(READERS[3]), two))
     assert not crossed(listener, wave(READERS[3]))
+
+
+MUSICAL = Patches(
+    times=np.arange(12, dtype=np.float32),
+    scores=np.tile(np.array([0.02, 0.9, 0.0], np.float32), (12, 1)),
+    embeddings=np.zeros((12, 4), np.float32),
+    classes=("Speech", "Music", "Singing"),
+    audible=np.ones(12, bool),
+)
+SILENT = replace(MUSICAL, scores=MUSICAL.scores * np.float32([1.0, 0.1, 1.0]))
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("patches", "scores", "expected"),
+    [
+        (MUSICAL, (-3.0, 3.0), True),
+        (MUSICAL, (3.0, -3.0), False),  # the sentence lies where the voice speaks
+        (MUSICAL, (0.9, 0.9), False),
+        (SILENT, (-3.0, 3.0), False),
+        (None, (-3.0, 3.0), False),
+    ],
+)
+def test_words_are_sung_where_music_plays_and_the_head_says_so(
+    listener: SpeechListener, patches: Patches | None, scores: tuple[float, float], expected: bool
+) -> None:
+    clip = from_samples(np.zeros(10 * RATE, np.float32), RATE)
+    passage = Passage(((0.0, 10.0),), 0.0, listener._model.encode(clip.samples()), "en", 0.9)
+    singing = np.repeat(np.float32(scores), 9)  # windows of a second, half overlapping: five seconds of each
+    words = [Word("la", 5.5 + 0.5 * i, 5.9 + 0.5 * i, 0.9) for i in range(8)]
+    assert listener._sings(passage, words, patches, singing) is expected
+
+
+@pytest.mark.weights
+@pytest.mark.corpus
+@pytest.mark.parametrize("level", [0, 10])
+def test_a_reader_over_a_piano_does_not_sing(listener: SpeechListener, level: int) -> None:
+    clip = load(AUDIO / f"mix_en_over_piano_{level}db.ogg")
+    assert clip is not None
+    context = Context()
+    SoundListener(Store(offline=True).path("yamnet")).listen(clip, (0.0, clip.seconds), context)
+    said = [o for o in listener.listen(clip, (0.0, clip.seconds), context).observations if isinstance(o, Utterance)]
+    assert any(u.text for u in said)
+    assert not any(u.sung for u in said)

@@ -1,7 +1,8 @@
-"""Whether two voices speak at once, by a small head on the output of the words' own encoder: it costs no other model.
+"""Small heads on the output of the words' own encoder, which cost no other model: two voices at once, and singing.
 
-A window of a second becomes the mean and the deviation of its frames. The head (training/speech_together.py) was
-trained on mixtures of recorded voices, against voices alone, in turn, over other sounds, in rooms and in noise.
+A window of a second becomes the mean and the deviation of its frames. `speech_together` (training/speech_together.py)
+was trained on mixtures of recorded voices, against voices alone, in turn, over other sounds, in rooms and in noise;
+`speech_sung` (training/speech_sung.py) on speech that was made to sing, against the same as speech, over music.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -23,7 +25,7 @@ HOP = 25
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """weights float32[1024] on scaled features, offset: over 0 two voices are more likely than one."""
+    """weights float32[1024] on scaled features, offset: over 0 what the head looks for is more likely than not."""
 
     mean: Floats
     deviation: Floats
@@ -31,9 +33,9 @@ class Head:
     offset: float
 
     @classmethod
-    def load(cls) -> Head:
-        """The head that lies beside this module."""
-        with resources.files(__package__).joinpath("speech_together.npz").open("rb") as file, np.load(file) as data:
+    def load(cls, name: Literal["speech_together", "speech_sung"]) -> Head:
+        """A head that lies beside this module."""
+        with resources.files(__package__).joinpath(f"{name}.npz").open("rb") as file, np.load(file) as data:
             mean, deviation, weights = (data[name].astype(np.float32) for name in ("mean", "deviation", "weights"))
             return cls(mean, deviation, weights, float(data["offset"]))
 
@@ -43,7 +45,7 @@ class Head:
         np.savez_compressed(path, mean=mean, deviation=deviation, weights=weights, offset=np.float32(self.offset))
 
     def scores(self, features: Floats) -> Floats:
-        """Log odds of two voices in each window, float32[windows]."""
+        """Log odds in each window, float32[windows]."""
         scaled = (features - self.mean) / self.deviation
         made: Floats = np.asarray(np.round(scaled @ self.weights + self.offset, 2), np.float32)
         return made
