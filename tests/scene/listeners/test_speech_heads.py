@@ -14,10 +14,11 @@ from conftest import SHARED
 from earwitness.clip import RATE, Floats
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Utterance, Word
-from earwitness.scene.listeners.listener import Context, Patches
+from earwitness.scene.listeners.listener import Activity, Context, Patches
 from earwitness.scene.listeners.sound import SoundListener
-from earwitness.scene.listeners.speech import Passage, SpeechListener
+from earwitness.scene.listeners.speech import Passage, Room, SpeechListener
 from earwitness.scene.listeners.speech_heads import FRAMES, HOP, Head, features, spans, windows
+from earwitness.scene.listeners.voice_turns import Turns
 from earwitness.weights.store import Store
 
 AUDIO = SHARED / "corpus" / "audio"
@@ -129,11 +130,30 @@ def test_words_are_sung_where_music_plays_and_the_head_says_so(
 @pytest.mark.weights
 @pytest.mark.corpus
 @pytest.mark.parametrize("level", [0, 10])
-def test_a_reader_over_a_piano_does_not_sing(listener: SpeechListener, level: int) -> None:
+def test_a_reader_over_a_piano_neither_sings_nor_turns_into_two(level: int) -> None:
+    store = Store(offline=True)
+    listener = SpeechListener(store.path("whisper-base"), english=False, turns=Turns.load(store.path("resemblyzer")))
     clip = load(AUDIO / f"mix_en_over_piano_{level}db.ogg")
     assert clip is not None
     context = Context()
-    SoundListener(Store(offline=True).path("yamnet")).listen(clip, (0.0, clip.seconds), context)
+    SoundListener(store.path("yamnet")).listen(clip, (0.0, clip.seconds), context)
     said = [o for o in listener.listen(clip, (0.0, clip.seconds), context).observations if isinstance(o, Utterance)]
-    assert any(u.text for u in said)
-    assert not any(u.sung for u in said)
+    assert len(said) == 1
+    assert said[0].text.lower().startswith("produced the block books")
+    assert not said[0].sung
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("score", "probability", "seconds", "expected"),
+    [(3.0, 0.9, 8.0, 1), (0.5, 0.9, 8.0, 0), (3.0, 0.3, 8.0, 0), (3.0, 0.9, 1.0, 0)],
+)
+def test_singing_whose_words_do_not_pass_is_told_without_words(
+    listener: SpeechListener, score: float, probability: float, seconds: float, expected: int
+) -> None:
+    clip = from_samples(np.zeros(10 * RATE, np.float32), RATE)
+    passage = Passage(((0.0, seconds),), 0.0, listener._model.encode(clip.samples()), "de", probability)
+    room = Room(clip.samples(), Activity((0.0, 10.0), np.zeros(0, np.float32), passage.stretches), MUSICAL)
+    told = list(listener._without_words(passage, room, 0.0, (), np.full(18, score, np.float32), parted=False))
+    assert len(told) == len(room.drowned) == expected
+    assert all(u.sung and u.doubtful and not u.text and u.language == "und" for u in told)

@@ -244,9 +244,9 @@ class SpeechListener:
             yield from self._utterances(self._passage(room, part), room, parted=True)
 
     def _turns_of(self, words: Sequence[Word], room: Room) -> Iterator[list[Word]]:
-        """What is said in one go, by one speaker."""
+        """What is said in one go, by one speaker. In music no voice is told from another: its prints hold the music."""
         for said in sentences(words):
-            if self._turns is None:
+            if self._turns is None or musical(room.patches, (said[0].start, said[-1].end)):
                 yield said
             else:
                 yield from self._turns.parted(said, room.samples, room.activity.span[0])
