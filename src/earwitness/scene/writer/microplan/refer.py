@@ -69,10 +69,3 @@ class Discourse:
         if "voice" in known.head:
             return known
         return Noun(f"{known.head}'s voice", definite=known.definite)
-
-    def mention(self, concept: str) -> bool:
-        """Marks a concept as introduced; True if it was already."""
-        if concept in self.mentioned:
-            return True
-        self.mentioned.add(concept)
-        return False
