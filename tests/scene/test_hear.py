@@ -109,6 +109,14 @@ def test_parts_tile_the_clip(seconds: float, seed: int, quiet: bool) -> None:
     assert found[-1][0][1] - found[-1][0][0] <= LONGEST_S + 0.001
 
 
+def test_the_first_part_of_a_long_clip_is_short() -> None:
+    wave = with_pauses(650.0, 4.5, 25.0, 50.0)
+    long, short = (list(spans(Clip.from_samples(wave[: round(s * RATE)], RATE))) for s in (650.0, 590.0))
+    assert long[0][0][1] == pytest.approx(4.5, abs=0.1)
+    assert all(SHORTEST_S <= b - a <= LONGEST_S for (a, b), last in long[1:] if not last)
+    assert short[0][0][1] == pytest.approx(25.0, abs=0.1)
+
+
 def test_parts_depend_on_the_samples_alone() -> None:
     wave = with_pauses(100.0, 22.0, 50.0, 71.0)
     alone = list(spans(Clip.from_samples(wave, RATE)))

@@ -33,6 +33,10 @@ LONGEST_S = 30.0
 REST_S = 6.0
 """A part ends after 18 to 30 s; what is left for the last one is never shorter than 6 s."""
 
+LONG_S = 600.0
+FIRST_S = (3.0, 6.0)
+"""Of a clip longer than ten minutes the first part ends after 3 to 6 s, so that its first words come soon."""
+
 QUIET_S = 0.2
 """A part ends in the middle of the quietest stretch of this length."""
 
@@ -242,8 +246,9 @@ def spans(clip: Clip) -> Iterator[tuple[Span, bool]]:
 
 def _quietest(clip: Clip, start: int, total: int) -> int:
     """The sample at which the part from `start` on ends; of equally quiet places the last."""
-    first = start + round(SHORTEST_S * RATE)
-    stop = min(start + round(LONGEST_S * RATE), total - round(REST_S * RATE))
+    shortest, longest = FIRST_S if start == 0 and total > LONG_S * RATE else (SHORTEST_S, LONGEST_S)
+    first = start + round(shortest * RATE)
+    stop = min(start + round(longest * RATE), total - round(REST_S * RATE))
     window, hop = round(QUIET_S * RATE), RATE // 100
     energy = np.concatenate(([0], np.cumsum(clip.pcm[first:stop].astype(np.int64) ** 2)))
     begins = np.arange(0, len(energy) - window, hop)
