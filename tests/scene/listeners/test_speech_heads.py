@@ -112,7 +112,7 @@ SILENT = replace(MUSICAL, scores=MUSICAL.scores * np.float32([1.0, 0.1, 1.0]))
     [
         (MUSICAL, (-3.0, 3.0), True),
         (MUSICAL, (3.0, -3.0), False),  # the sentence lies where the voice speaks
-        (MUSICAL, (0.9, 0.9), False),
+        (MUSICAL, (-0.2, -0.2), False),
         (SILENT, (-3.0, 3.0), False),
         (None, (-3.0, 3.0), False),
     ],
@@ -146,7 +146,7 @@ def test_a_reader_over_a_piano_neither_sings_nor_turns_into_two(level: int) -> N
 @pytest.mark.weights
 @pytest.mark.parametrize(
     ("score", "probability", "seconds", "expected"),
-    [(3.0, 0.9, 8.0, 1), (0.5, 0.9, 8.0, 0), (3.0, 0.3, 8.0, 0), (3.0, 0.9, 1.0, 0)],
+    [(3.0, 0.9, 8.0, 1), (-0.2, 0.9, 8.0, 0), (3.0, 0.3, 8.0, 0), (3.0, 0.9, 1.0, 0)],
 )
 def test_singing_whose_words_do_not_pass_is_told_without_words(
     listener: SpeechListener, score: float, probability: float, seconds: float, expected: int
