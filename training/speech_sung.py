@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pyworld
 from music_render import Synth
 from music_tunes import LEADS, SCALES, piece
-from speech_together import HELD_OUT, RATE, RMS, Array, Voices, levelled, train
+from speech_together import RATE, RMS, Array, Voices, levelled, speakers, train
 
 from bench.degraded import reverberant
 from bench.singing import pieces
@@ -186,12 +186,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=400)
     args = parser.parse_args()
     model, synth = Recogniser(args.whisper, 1), Synth(args.font)
-    seen: Voices = {}
-    for path in sorted((args.voices / "WAVE").glob("*/*.WAV"))[::3]:
-        if not path.name.startswith(HELD_OUT):
-            seen.setdefault(path.parent.name, []).append(path)
-    for path in sorted(args.acted.glob("*.flac")):
-        seen.setdefault(path.name[:2], []).append(path)
+    seen = speakers(args.voices, args.acted)
     names = sorted(seen)
     held = set(random.Random(1).sample(names, len(names) // 5))
     trained = rows({k: v for k, v in seen.items() if k not in held}, args.streams, 1, model, synth)

@@ -55,6 +55,17 @@ def levelled(path: Path) -> Array | None:
     return np.asarray(x / max(float(np.sqrt(np.mean(x**2))), 1e-6) * RMS, np.float32)
 
 
+def speakers(voices: Path, acted: Path) -> Voices:
+    """Recordings by speaker: every third of speechocean762 but those of the corpus, and all of EmoDB."""
+    seen: Voices = {}
+    for path in sorted((voices / "WAVE").glob("*/*.WAV"))[::3]:
+        if not path.name.startswith(HELD_OUT):
+            seen.setdefault(path.parent.name, []).append(path)
+    for path in sorted(acted.glob("*.flac")):
+        seen.setdefault(path.name[:2], []).append(path)
+    return seen
+
+
 def filled(rng: random.Random, track: Array, paths: list[Path], start: int, end: int) -> None:
     """One speaker's recordings one after another into `track`."""
     at = start
@@ -160,12 +171,7 @@ def main() -> None:
     args = parser.parse_args()
     model = Recogniser(args.whisper, 1)
     sounds = sorted(p for p in args.sounds.iterdir() if p.suffix in (".flac", ".ogg"))
-    seen: Voices = {}
-    for path in sorted((args.voices / "WAVE").glob("*/*.WAV"))[::3]:
-        if not path.name.startswith(HELD_OUT):
-            seen.setdefault(path.parent.name, []).append(path)
-    for path in sorted(args.acted.glob("*.flac")):
-        seen.setdefault(path.name[:2], []).append(path)
+    seen = speakers(args.voices, args.acted)
     rng = random.Random(1)
     names = sorted(seen)
     held = set(rng.sample(names, len(names) // 5))
