@@ -27,7 +27,7 @@ import numpy.typing as npt
 import pyworld
 from music_render import Synth
 from music_tunes import LEADS, SCALES, piece
-from speech_together import RATE, RMS, Array, Voices, levelled, speakers, train
+from speech_together import RATE, RMS, SECONDS, STEP, Array, Voices, levelled, speakers, train
 
 from bench.degraded import reverberant
 from bench.singing import pieces
@@ -36,12 +36,8 @@ from earwitness.scene.listeners.speech_model import Recogniser
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "src/earwitness/scene/listeners/speech_sung.npz"
-SECONDS = 9.0
 FRAME_MS = 5.0
 A_SECOND = round(1000 / FRAME_MS)
-STEP = 320
-"""Samples of a frame of the encoder's output."""
-
 Doubles = npt.NDArray[np.float64]
 
 

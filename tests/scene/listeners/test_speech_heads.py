@@ -1,4 +1,4 @@
-"""Two voices at once: windows and spans, and what is told of recorded voices alone, in turn and together."""
+"""The heads on the words' encoder: windows and spans, voices alone, in turn and at once, sung words."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from earwitness.scene.evidence.observation import Span, Utterance, Word
 from earwitness.scene.listeners import voice_turns
 from earwitness.scene.listeners.listener import Context
 from earwitness.scene.listeners.sound import SoundListener
-from earwitness.scene.listeners.speech import SpeechListener, between
+from earwitness.scene.listeners.speech import SpeechListener
+from earwitness.scene.listeners.speech_activity import between
 from earwitness.scene.listeners.voice import VoiceListener
 from earwitness.scene.listeners.voice_turns import Turns, changes, lowest, pieces
 from earwitness.weights.store import Store

@@ -45,7 +45,8 @@ def covered(listener: str, span: Span, but: Sequence[Span], reason: str) -> tupl
     for start, end in sorted(but):
         start, end = max(start, at), min(end, span[1])
         if start < end:
-            out.append(Coverage(listener, (at, start), "ran"))
+            if at < start:
+                out.append(Coverage(listener, (at, start), "ran"))
             out.append(Coverage(listener, (start, end), "skipped", reason))
             at = end
-    return (*out, Coverage(listener, (at, span[1]), "ran"))
+    return (*out, Coverage(listener, (at, span[1]), "ran")) if at < span[1] or not out else tuple(out)

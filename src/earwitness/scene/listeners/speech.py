@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from earwitness.scene.evidence.evidence import overlap
 from earwitness.scene.evidence.observation import Span, Utterance, Word
 from earwitness.scene.evidence.part import covered
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
-from earwitness.scene.listeners.speech_activity import Detector, groups
+from earwitness.scene.listeners.speech_activity import Detector, between, groups
 from earwitness.scene.listeners.speech_english import renderings
 from earwitness.scene.listeners.speech_evidence import human, musical, spoken, sung, veiled
 from earwitness.scene.listeners.speech_flags import flags, word_lists
@@ -49,6 +47,8 @@ PAIR = 2
 ENGLISH_BEAM = 5
 UNTOLD = 0.49
 """Highest probability of a language that the words themselves do not show: too little for it to be told."""
+WORDLESS = 0.49
+"""Highest score of singing of which no words were decoded: it is possible, not likely."""
 DROWNED = "words in music are too unsure"
 UNKNOWN = "und"
 """ISO 639's code of an undetermined language: somebody speaks, the words could not be made out."""
@@ -202,13 +202,17 @@ class SpeechListener:
         if mean(w.probability for g in groups_of_words for w in g) < self._gates["words"]:
             yield from self._without_words(passage, room, witness, crossed, singing, parted)
             return
-        english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
+        drowned = [self._drowned(g, patches) for g in groups_of_words]
+        told = [g for g, lost in zip(groups_of_words, drowned, strict=True) if not lost]
+        english: list[str | None] = [None] * len(groups_of_words)
+        if told:  # no decoding more for words that nobody will read
+            english = self._renderings(passage, decoded, [(g[0].start, g[-1].end) for g in groups_of_words])
         again: str | None = None
-        if any(self._in_doubt(g) for g in groups_of_words):
+        if any(self._in_doubt(g) for g in told):
             again = self._model.decode(passage.encoded, passage.language, beam=1 if decoded.beam > 1 else 5).text
-        for group, rendering in zip(groups_of_words, english, strict=True):
+        for group, rendering, lost in zip(groups_of_words, english, drowned, strict=True):
             sings = self._sings(passage, group, patches, singing)
-            if self._drowned(group, patches):
+            if lost:
                 span = (group[0].start, group[-1].end)
                 room.drowned.append(span)
                 if sings:
@@ -233,14 +237,15 @@ class SpeechListener:
         sings = len(singing) > 0 and mean(singing.tolist()) >= self._gates["singing"]
         if sings and seconds >= TELLING_S and passage.probability >= self._gates["language"]:
             room.drowned.append(passage.span)
-            yield self._wordless(passage, passage.span, passage.probability * UNTOLD, sung=True)
+            yield self._wordless(passage, passage.span, passage.probability * WORDLESS, sung=True)
             return
         cuts: list[float] = []
         if self._turns is not None and not parted and witness >= self._gates["witness"]:
             cuts = self._turns.cuts(passage.span, room.samples, room.activity.span[0])
         if not cuts:
             yield from self._unclear(passage, room.patches, witness, crossed)
-        for part in between(passage.stretches, cuts) if cuts else ():
+            return
+        for part in between(passage.stretches, cuts):
             yield from self._utterances(self._passage(room, part), room, parted=True)
 
     def _turns_of(self, words: Sequence[Word], room: Room) -> Iterator[list[Word]]:
@@ -371,13 +376,6 @@ def mean(values: Iterable[float]) -> float:
     """The mean, rounded; 0 of nothing."""
     listed = list(values)
     return round(sum(listed) / len(listed), 3) if listed else 0.0
-
-
-def between(stretches: Sequence[Span], cuts: Sequence[float]) -> list[tuple[Span, ...]]:
-    """The stretches before, between and after the cuts; one that a cut goes through is parted there."""
-    edges = [-inf, *cuts, inf]
-    parts = [tuple((max(s, a), min(e, b)) for s, e in stretches if s < b and e > a) for a, b in pairwise(edges)]
-    return [part for part in parts if part]
 
 
 def silent(stretches: Sequence[Span], said: Sequence[Utterance]) -> list[Span]:

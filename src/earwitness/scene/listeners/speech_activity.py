@@ -6,6 +6,10 @@ animals and music seldom pass it (VOICE.md's trials: 2 of 42 recordings without 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+from math import inf
+
 import numpy as np
 
 from earwitness.clip import RATE, Floats
@@ -69,3 +73,10 @@ def groups(stretches: tuple[Span, ...], longest: float, gap: float) -> list[tupl
         else:
             found.append([stretch])
     return [tuple(g) for g in found]
+
+
+def between(stretches: Sequence[Span], cuts: Sequence[float]) -> list[tuple[Span, ...]]:
+    """The stretches before, between and after the cuts; one that a cut goes through is parted there."""
+    edges = [-inf, *cuts, inf]
+    parts = [tuple((max(s, a), min(e, b)) for s, e in stretches if s < b and e > a) for a, b in pairwise(edges)]
+    return [p for p in parts if p]
