@@ -5,7 +5,8 @@
     python -m bench.growth hours [--hours 3]               # one long recording, sampled as it is heard
     python -m bench.growth clips [--clips 10000]           # very short clips through `bulk`, sampled as rows come
 
-Material: talk and music as `bench.long` joins them, repeated where it is too short; the clips of `clips` are a quarter
+Material: one minute of English talk that ends in music (`bench.long.minute`), repeated, so that nothing but the length
+differs; for `hours` 39 minutes of talk in many languages and of music, repeated. The clips of `clips` are a quarter
 to half a second of the corpus's sounds and music (no words, to be done within half an hour), each with bytes of its
 own. Every run is a process of its own. Memory is that of all its processes, each page counted once (proportional set
 size), sampled ten times a second. faster-whisper runs as a script would run it: two threads, beam 5, no voice activity
@@ -32,7 +33,7 @@ import numpy as np
 
 from bench.bulk import resident
 from bench.caption import COMMAND, PEER, watched
-from bench.long import SEED, labels, shared, talk
+from bench.long import SEED, labels, minute, shared, talk
 from bench.machine import machine, save, spread, table
 from earwitness.clip import RATE
 from earwitness.intake import Intake
@@ -44,9 +45,9 @@ SHORT = 1.0
 TIMEOUT_S = 7200.0
 
 
-def piece(folder: Path, minutes: float) -> Path:
-    """So many minutes of talk and music as a WAV file."""
-    with wave.open(str(talk()), "rb") as file:
+def piece(folder: Path, minutes: float, of: Path) -> Path:
+    """So many minutes of a WAV file, repeated, as another."""
+    with wave.open(str(of), "rb") as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     path = folder / f"{minutes:g}.wav"
     with wave.open(str(path), "wb") as out:
@@ -98,7 +99,7 @@ def length(a: argparse.Namespace) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for minutes in a.minutes:
-            path = piece(Path(scratch), minutes)
+            path = piece(Path(scratch), minutes, minute())
             peer = [sys.executable, "-c", PEER, model, str(path), str(BEAM)] + ([] if minutes <= a.whole else ["first"])
             pairs = []
             for _ in range(max(a.repeats, 5) if minutes <= SHORT and a.repeats > 1 else a.repeats):
@@ -145,7 +146,7 @@ def _dearer(mine: list[dict[str, Any]]) -> float:
 def hours(a: argparse.Namespace) -> dict[str, Any]:
     """One recording of hours: characters told and memory as time passes."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = piece(Path(scratch), a.hours * 60)
+        path = piece(Path(scratch), a.hours * 60, talk())
         out = Path(scratch) / "told.txt"
         begun = time.perf_counter()
         with out.open("w") as told:

@@ -1,9 +1,10 @@
-"""The two long clips that the long-audio figures are measured on.
+"""What the figures of long audio are measured on.
 
-quiet: the corpus's 39 minutes of near silence. talk: 39 minutes of continuous talk and music, joined from the
-corpus's speech and music clips in a seeded order with pauses of 0.3 to 1 s, written to a cache and never committed.
+quiet: the corpus's 39 minutes of near silence. talk: 39 minutes of continuous talk and music, joined from the corpus's
+speech and music clips in a seeded order with pauses of 0.3 to 1 s. minute: one minute of the English ones, which is
+repeated where only the length shall differ. Written to a cache and never committed.
 
-    python -m bench.long            # prints both paths, makes `talk` when it is not there
+    python -m bench.long            # prints the paths, makes what is not there
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ import json
 import os
 import random
 import wave
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import platformdirs
 
 from earwitness.clip import RATE
@@ -23,6 +27,7 @@ from earwitness.intake import Intake
 from earwitness.intake.limits import Limits
 from earwitness.source import PathSource
 
+Samples = npt.NDArray[np.int16]
 SECONDS = 39 * 60
 SEED = 20261124
 
@@ -32,7 +37,7 @@ def shared() -> Path:
     return Path(os.environ.get("EARWITNESS_SHARED") or Path(__file__).parents[2] / "shared").resolve()
 
 
-def labels() -> list[dict[str, object]]:
+def labels() -> list[dict[str, Any]]:
     """The rows of the corpus's labels."""
     text = (shared() / "corpus" / "labels.jsonl").read_text(encoding="utf-8")
     return [json.loads(line) for line in text.splitlines() if line.strip()]
@@ -43,9 +48,7 @@ def quiet() -> Path:
     return shared() / "corpus" / "audio" / "deg_long_39min.opus"
 
 
-async def _join(out: Path) -> None:
-    rng = random.Random(SEED)
-    files = [str(r["file"]) for r in labels() if r["kind"] in ("speech", "music")]
+async def _samples(files: list[str]) -> list[Samples]:
     intake = Intake(Limits())
     await intake.start()
     try:
@@ -53,36 +56,63 @@ async def _join(out: Path) -> None:
         for name in files:
             async with intake.open_clip(PathSource(shared() / "corpus" / "audio" / name)) as clip:
                 pieces.append(np.array(clip.pcm))
+        return pieces
     finally:
         await intake.close()
-    part = out.with_suffix(".part")
+
+
+def _joined(pieces: Iterable[Samples], rng: random.Random, seconds: int, out: Path) -> None:
+    """Pieces with pauses between them as a WAV file of so many seconds."""
+    part = out.with_suffix(f".{os.getpid()}.part")
     with wave.open(str(part), "wb") as f:
-        f.setnchannels(1)
-        f.setsampwidth(2)
-        f.setframerate(RATE)
-        left = SECONDS * RATE
-        while left > 0:
-            rng.shuffle(pieces)
-            for piece in pieces:
-                pause = np.zeros(round(rng.uniform(0.3, 1.0) * RATE), np.int16)
-                block = np.concatenate([piece, pause])[:left]
-                f.writeframes(block.tobytes())
-                left -= len(block)
-                if left <= 0:
-                    break
+        f.setparams((1, 2, RATE, 0, "NONE", ""))
+        left = seconds * RATE
+        for piece in pieces:
+            pause = np.zeros(round(rng.uniform(0.3, 1.0) * RATE), np.int16)
+            block = np.concatenate([piece, pause])[:left]
+            f.writeframes(block.tobytes())
+            left -= len(block)
+            if left <= 0:
+                break
     part.rename(out)
 
 
-def talk() -> Path:
-    """39 minutes of talk and music; made on first use."""
+def _cached(name: str) -> Path:
     cache = Path(os.environ.get("EARWITNESS_CACHE") or platformdirs.user_cache_dir("earwitness")) / "bench"
     cache.mkdir(parents=True, exist_ok=True)
-    out = cache / f"talk-{SEED}.wav"
+    return cache / f"{name}-{SEED}.wav"
+
+
+def talk() -> Path:
+    """39 minutes of talk in many languages, and music; made on first use."""
+    out = _cached("talk")
     if not out.is_file():
-        asyncio.run(_join(out))
+        rng = random.Random(SEED)
+        pieces = asyncio.run(_samples([str(r["file"]) for r in labels() if r["kind"] in ("speech", "music")]))
+
+        def shuffled() -> Iterator[Samples]:
+            while True:
+                rng.shuffle(pieces)
+                yield from pieces
+
+        _joined(shuffled(), rng, SECONDS, out)
+    return out
+
+
+def minute() -> Path:
+    """One minute of English talk by many voices that ends in music, for lengths that shall differ in nothing else."""
+    out = _cached("minute")
+    if not out.is_file():
+        rng = random.Random(SEED)
+        spoken = [r for r in labels() if r["kind"] == "speech" and (r.get("transcript") or {}).get("lang") == "en"]
+        files = [str(r["file"]) for r in spoken]
+        rng.shuffle(files)
+        files += [str(r["file"]) for r in labels() if r["kind"] == "music"]
+        _joined(asyncio.run(_samples(files)), rng, 60, out)
     return out
 
 
 if __name__ == "__main__":
     print(quiet())
     print(talk())
+    print(minute())

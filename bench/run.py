@@ -7,20 +7,23 @@
     python -m bench.run --resume            # only what this version of the tree has no result of yet, or failed
     python -m bench.run --all               # also the long ones: three hours, 10,000 clips, Ray, the listeners alone
 
-Each part is a module of this folder in a process of its own: one that breaks is told, keeps its older result (with its
-date and machine) and does not end the others. What a part prints goes to `build/bench/PART.log`. At the end aims are
-set beside figures and docs/benchmarks.md is written anew from all results. Exit status 1 if a part failed.
+Each part is a module of this folder in a process of its own, two at once where neither times anything: one that breaks
+is told, keeps its older result (with its date and machine) and does not end the others. What a part prints goes to
+`build/bench/PART.log`. At the end aims are set beside figures and docs/benchmarks.md is written anew from all results.
+Exit status 1 if a part failed.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,10 +46,21 @@ class Part:
     results: tuple[str, ...]
     peer: str
     limit_s: float = 1800.0
+    timed: bool = True
+    """Whether the clock matters: neighbours that time nothing run side by side."""
 
 
 PARTS = (
-    Part("quality", "quality", "quality --every 5", ("quality",), "a tagger and a transcriber in a loop"),
+    Part("quality", "quality", "quality --every 5", ("quality",), "a tagger and a transcriber in a loop", timed=False),
+    Part(
+        "sameness",
+        "sameness",
+        "sameness --clips 2 --runs 1",
+        ("sameness",),
+        "itself: one text for the same bytes",
+        2400.0,
+        timed=False,
+    ),
     Part(
         "cloze",
         "cloze bench/results/quality.json",
@@ -70,13 +84,12 @@ PARTS = (
     ),
     Part(
         "growth",
-        "growth length --minutes 1,5,10,20,40 --repeats 2 --whole 5",
+        "growth length --minutes 1,5,15,40 --repeats 2 --whole 5",
         "growth length --minutes 0.5,1,2 --repeats 1 --whole 1",
         ("growth-length",),
         "faster-whisper",
         3000.0,
     ),
-    Part("sameness", "sameness", "sameness --clips 2 --runs 1", ("sameness",), "itself: one text for the same bytes"),
     Part(
         "server",
         "server",
@@ -130,6 +143,7 @@ class Bench:
         self.failed: list[str] = []
         self.done: list[str] = []
         self.seconds: dict[str, float] = {}
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     def call(self, part: Part) -> list[str]:
         """The part's command line after `python -m`."""
@@ -161,12 +175,13 @@ class Bench:
                 cwd=ROOT,
                 start_new_session=True,
             )
+            self._running.add(process)
             try:
                 code = process.wait(part.limit_s)
             except subprocess.TimeoutExpired:
                 code = -1
-            finally:
-                _end(process)
+            _end(process)
+            self._running.discard(process)
         missing = [n for n in part.results if not self._new(n, since)]
         self.seconds[part.name] = round(time.monotonic() - begun, 1)
         said = f"[{place}] {part.name}: {self.seconds[part.name]:.0f} s"
@@ -179,9 +194,14 @@ class Bench:
         print("\n".join("    " + x for x in log.read_text(encoding="utf-8").splitlines()[-12:]), flush=True)
         self.failed.append(part.name)
 
-    def keep(self) -> None:
-        """Keeps what each part took, of a run over all of them."""
-        took = {"seconds": self.seconds, "minutes": round(sum(self.seconds.values()) / 60, 1), "failed": self.failed}
+    def stop(self) -> None:
+        """Ends the parts that run now."""
+        for process in list(self._running):
+            _end(process)
+
+    def keep(self, seconds: float) -> None:
+        """Keeps what each part took and all of them together, of a run over all of them."""
+        took = {"seconds": self.seconds, "minutes": round(seconds / 60, 1), "failed": self.failed}
         save("run", took, self._folder)
 
     def _new(self, name: str, since: float) -> bool:
@@ -218,6 +238,22 @@ def chosen(a: argparse.Namespace) -> list[Part]:
     return [p for p in parts if p.quick] if a.quick else parts
 
 
+def over(bench: Bench, parts: list[Part], resume: bool) -> None:
+    """Runs parts in order, neighbours that time nothing side by side."""
+    numbered = [(part, f"{number}/{len(parts)}") for number, part in enumerate(parts, 1)]
+    for part, place in numbered:
+        if resume and bench.has(part):
+            print(f"[{place}] {part.name}: has a result newer than the program, left out", flush=True)
+    numbered = [n for n in numbered if not (resume and bench.has(n[0]))]
+    for timed, some in itertools.groupby(numbered, lambda n: n[0].timed):
+        with ThreadPoolExecutor(1 if timed else os.cpu_count()) as pool:
+            try:
+                list(pool.map(lambda n: bench.run(*n), some))
+            except BaseException:  # the run is ended from outside
+                bench.stop()
+                raise
+
+
 def main() -> int:
     """Runs the parts, says what each took, and writes the document."""
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -238,18 +274,15 @@ def main() -> int:
     print(json.dumps(machine()), flush=True)
     begun = time.monotonic()
     bench = Bench(a.quick)
-    for number, part in enumerate(parts, 1):
-        if a.resume and bench.has(part):
-            print(f"[{number}/{len(parts)}] {part.name}: has a result newer than the program, left out", flush=True)
-            continue
-        bench.run(part, f"{number}/{len(parts)}")
+    over(bench, parts, a.resume)
+    took = time.monotonic() - begun
     if not (a.only or a.resume or a.all):
-        bench.keep()
+        bench.keep(took)
     told = verdicts({name for p in parts for name in p.results}, a.quick)
     for row in told:
         print(f"  {row['what']:52} {row['measured']:>8}  {row['aim']:8} {row[''].strip('*')}")
     ending = f"failed: {', '.join(bench.failed)}" if bench.failed else "all parts ran"
-    print(f"{(time.monotonic() - begun) / 60:.1f} min; {ending}")
+    print(f"{took / 60:.1f} min; {ending}")
     if not a.no_document:
         from bench.report import write
 

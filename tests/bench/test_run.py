@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -21,6 +23,11 @@ MODULE = '''
     what = sys.argv[1]
     if what == "hangs":
         time.sleep(600)
+    if what in ("meets-one", "meets-two"):
+        folder = pathlib.Path(os.environ["BENCH_RESULTS"])
+        (folder / what).touch()
+        while len(list(folder.glob("meets-*"))) < 2:
+            time.sleep(0.02)
     if what == "breaks":
         sys.exit("it broke: no such thing")
     if what != "forgets":
@@ -42,8 +49,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def part(what: str, limit_s: float = 60.0) -> Part:
-    return Part("one", f"one {what}", f"one {what}", ("one",), "nothing", limit_s)
+def part(what: str, limit_s: float = 60.0, timed: bool = True) -> Part:
+    return Part("one", f"one {what}", f"one {what}", ("one",), "nothing", limit_s, timed)
 
 
 def test_a_part_writes_its_result(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +115,7 @@ def test_names_and_modules_of_parts() -> None:
 
 def test_an_unknown_part_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["bench.run", "--only", "nonsense"])
-    with pytest.raises(SystemExit, match="no part 'nonsense'; the parts are quality, cloze"):
+    with pytest.raises(SystemExit, match="no part 'nonsense'; the parts are quality, sameness"):
         run.main()
 
 
@@ -121,18 +128,42 @@ def test_the_list_names_every_part_and_its_peer(
     assert all(f"  {p.name:10} bench.{p.full}" in out and p.peer in out for p in (*PARTS, *LONG))
 
 
+def over(bench: Path, monkeypatch: pytest.MonkeyPatch, *parts: Part, arguments: list[str] | None = None) -> int:
+    """A whole run over these parts; its exit status."""
+    (bench / "corpus").mkdir()
+    (bench / "corpus" / "labels.jsonl").touch()
+    monkeypatch.setattr(run, "PARTS", parts)
+    monkeypatch.setattr(run, "LONG", ())
+    monkeypatch.setattr(run, "shared", lambda: bench)
+    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["bench.run", "--no-document", *(arguments or [])])
+    return run.main()
+
+
+def test_neighbours_that_time_nothing_run_side_by_side(bench: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert over(bench, monkeypatch, part("meets-one", timed=False), part("meets-two", timed=False), part("works")) == 0
+
+
+def test_a_run_that_is_ended_ends_its_part(
+    bench: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end(self: Bench, part: Part, place: str) -> None:
+        threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+        start(self, part, place)
+
+    start = Bench.run
+    monkeypatch.setattr(Bench, "run", end)
+    with pytest.raises(KeyboardInterrupt):
+        over(bench, monkeypatch, part("hangs", 600.0), part("works"))
+    assert "exit -15" in capsys.readouterr().out
+    assert not (bench / "results" / "one.json").exists()
+
+
 @pytest.mark.parametrize(("arguments", "kept"), [([], True), (["--only", "one"], False)])
 def test_a_run_over_all_parts_is_kept_with_what_each_took(
     bench: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], kept: bool
 ) -> None:
-    (bench / "corpus").mkdir()
-    (bench / "corpus" / "labels.jsonl").touch()
-    monkeypatch.setattr(run, "PARTS", (part("works"), part("breaks")))
-    monkeypatch.setattr(run, "LONG", ())
-    monkeypatch.setattr(run, "shared", lambda: bench)
-    monkeypatch.setattr(run.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(sys, "argv", ["bench.run", "--no-document", *arguments])
-    assert run.main() == 1
+    assert over(bench, monkeypatch, part("works"), part("breaks"), arguments=arguments) == 1
     path = bench / "results" / "run.json"
     assert path.exists() == kept
     if kept:

@@ -190,10 +190,10 @@ def eventually_gone(mark: str) -> None:
 
     def there() -> list[str]:
         found = []
-        for path in Path("/proc").glob("[0-9]*/environ"):
+        for pid in filter(str.isdigit, os.listdir("/proc")):
             with suppress(OSError):
-                if mark.encode() in path.read_bytes().split(b"\0"):
-                    found.append((path.parent / "cmdline").read_text())
+                if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append(Path(f"/proc/{pid}/cmdline").read_text())
         return found
 
     for _ in range(600):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,9 @@ def put(server: Served, form: dict[str, str], audio: bytes, times: int = 1) -> r
 
 
 def stored(server: Served) -> list[Path]:
-    return [p for p in (server.folder / "uploads").rglob("audio") if p.is_file()]
+    # os.walk passes over what is removed while it looks; Path.rglob raises.
+    places = os.walk(server.folder / "uploads")
+    return [Path(folder, name) for folder, _, names in places for name in names if name == "audio"]
 
 
 def ask(server: Served, key: str, path: str = GENERATION, **headers: str) -> requests.Response:

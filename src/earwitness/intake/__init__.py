@@ -16,7 +16,7 @@ from earwitness.intake import inline
 from earwitness.intake.address import Allowed
 from earwitness.intake.decode import Decoder
 from earwitness.intake.limits import Limits
-from earwitness.intake.spool import SHORT, Spool, in_thread, spool_failed, spooled
+from earwitness.intake.spool import SHORT, Spool, in_thread, spool_failed, spooled, sweep
 from earwitness.intake.uploads import Uploads
 from earwitness.source import InlineSource, PathSource, Source, UploadSource, UrlSource
 
@@ -60,7 +60,9 @@ class Intake:
         self._proxy = proxy
 
     async def start(self) -> None:
-        """Starts the template process ahead of the first audio; `open_clip` does so by itself."""
+        """Starts the template process ahead of the first audio, which `open_clip` does by itself too, and removes what
+        killed processes left behind."""
+        await in_thread(lambda: sweep(self._folder))
         await self.decoder.start()
 
     async def close(self) -> None:

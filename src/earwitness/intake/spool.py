@@ -1,13 +1,19 @@
-"""Private, bounded temporary files: one folder per audio, gone on exit whatever happens."""
+"""Private, bounded temporary files: one folder per audio, gone on exit whatever happens.
+
+A process that is killed cannot remove its folders. Each is locked while its owner lives, and the next process that
+starts removes those of which nobody holds the lock: what people recorded does not stay behind.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,6 +23,10 @@ from typing import BinaryIO, TypeVar
 from earwitness.errors import EarwitnessError, Failed, NotReady, TooLarge
 
 T = TypeVar("T")
+
+PREFIX = "earwitness-spool-"
+NEW_S = 60.0
+"""A folder without a lock may be one that is just being made, until it is older than this."""
 
 SHORT = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """Errors that pass when others have given back what they hold."""
@@ -105,15 +115,56 @@ def spool_failed(error: OSError) -> EarwitnessError:
 
 @contextmanager
 def spooled(parent: Path | None = None) -> Iterator[Spool]:
-    """A spool in `parent` (default: the system's folder for temporary files), removed on exit."""
+    """A spool in `parent` (default: the system's folder for temporary files), locked, and removed on exit."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="earwitness-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     except OSError as error:
+        raise spool_failed(error) from error
+    try:
+        lock = _locked(folder)
+    except OSError as error:
+        _remove(folder)
         raise spool_failed(error) from error
     try:
         yield Spool(folder)
     finally:
         _remove(folder)
+        os.close(lock)
+
+
+def sweep(parent: Path | None = None) -> int:
+    """Removes the spools in `parent` that killed processes of this user left behind; how many."""
+    gone = 0
+    with suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX):
+                with suppress(OSError):
+                    gone += _abandoned(Path(entry.path), entry.stat(follow_symlinks=False))
+    return gone
+
+
+def _abandoned(folder: Path, status: os.stat_result) -> bool:
+    """Whether nobody holds this folder; then it is removed."""
+    if status.st_uid != os.getuid() or time.time() - status.st_mtime < NEW_S:
+        return False
+    lock = _locked(folder)
+    try:
+        _remove(folder)
+    finally:
+        os.close(lock)
+    return True
+
+
+def _locked(folder: Path) -> int:
+    """The folder's handle with its lock, which ends with the process. Raises OSError where another has it, or where it
+    is no folder of its own (a link)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -59,11 +60,10 @@ def watched(folder: Path, before: int, total: int, model: str, tell: Progress) -
 
 
 def _largest(folder: Path) -> int:
+    """The size of the largest file; what is moved or removed while it is looked for counts as not there."""
     largest = 0
-    for path in folder.rglob("*"):
-        try:
-            if path.is_file():
-                largest = max(largest, path.stat().st_size)
-        except OSError:  # moved or removed under our eyes
-            continue
+    for place, _, names in os.walk(folder):  # unlike `rglob`, it goes on where a folder has gone
+        for name in names:
+            with suppress(OSError):
+                largest = max(largest, os.lstat(os.path.join(place, name)).st_size)
     return largest

@@ -19,7 +19,7 @@ from earwitness.scene.listeners.sound_naming import (
 from earwitness.scene.listeners.sound_opinion import Name, Ranking, loudest, read_head, shaken
 from earwitness.scene.listeners.sound_recurrence import recurring
 from earwitness.scene.listeners.sound_rhythm import Rhythm, autocorrelation, rhythm
-from earwitness.scene.listeners.sound_segments import stretches
+from earwitness.scene.listeners.sound_segments import parted, stretches
 from earwitness.scene.listeners.sound_shape import form
 from earwitness.scene.listeners.sound_tagger import PATCH_SAMPLES, log_mel, looped, mel_bands, patch_starts
 from earwitness.scene.listeners.sound_views import trimmed
@@ -87,6 +87,21 @@ def test_steady_noise_is_one_stretch() -> None:
     found, _, _ = stretches(NOISE[: 4 * RATE] * np.float32(0.05))
     assert len(found) == 1
     assert found[0].length > 3.8
+
+
+def test_steady_noise_either_side_of_a_short_silence_is_two_stretches() -> None:
+    gap = np.zeros(RATE // 2, np.float32)
+    steady = NOISE[: 3 * RATE] * np.float32(0.05)
+    found, _, _ = stretches(np.concatenate([steady, gap, steady]))
+    assert [(round(s.start, 1), round(s.end, 1)) for s in found] == [(0.0, 3.0), (3.5, 6.5)]
+
+
+def test_a_stretch_is_cut_where_a_tone_ends_in_it() -> None:
+    steady = NOISE[: 5 * RATE] * np.float32(0.05)
+    found, levels, _ = stretches(steady)
+    cut = parted(found, levels, [(0.02, 2.0), (3.0, 3.1)])
+    assert [(round(s.start, 2), round(s.end, 2)) for s in cut] == [(0.0, 2.0), (2.0, 5.0)]
+    assert parted(found, levels, []) == found
 
 
 def test_silence_has_no_stretch() -> None:

@@ -28,6 +28,16 @@ def pattern(sound: np.ndarray, pause: float, count: int) -> np.ndarray:
     return np.concatenate([silence(0.2), *[part for _ in range(count) for part in (sound, silence(pause))]])
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_a_tone_joined_to_longer_noise_is_found(first: bool) -> None:
+    parts = [tone(300.0, 2.0, 0.3), noise(3.0)]
+    [found] = tones(np.concatenate(parts if first else parts[::-1]))
+    assert (found.form, found.frequencies_hz) == ("pure", (300.0,))
+    start = 0.0 if first else 3.0
+    assert found.start == pytest.approx(start, abs=0.05)
+    assert found.end == pytest.approx(start + 2.0, abs=0.05)
+
+
 @pytest.mark.parametrize("hertz", [60.0, 440.0, 1000.0, 3999.0, 7000.0])
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_a_sine_has_its_frequency(hertz: float, rate: int) -> None:

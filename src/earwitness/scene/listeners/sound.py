@@ -28,7 +28,7 @@ from earwitness.scene.listeners.sound_report import rows, shape, sound, sounds
 from earwitness.scene.listeners.sound_rhythm import Rhythm
 from earwitness.scene.listeners.sound_scene import NO_RHYTHM, Scene
 from earwitness.scene.listeners.sound_second import SecondTagger
-from earwitness.scene.listeners.sound_segments import stretches
+from earwitness.scene.listeners.sound_segments import parted, stretches
 from earwitness.scene.listeners.sound_tagger import PATCH_S, Tagger
 from earwitness.scene.ontology.concepts import ontology
 
@@ -95,7 +95,9 @@ class SoundListener:
         found, levels, floor = stretches(samples)
         if not patches.audible.any() or not found:
             return Report((), coverage)
-        scene = Scene(clip, span, samples, levels, floor, patches, found)
+        pure = [o for o in context.so_far if isinstance(o, Tone) and o.form == "pure"]
+        tones = [(o.start - span[0], o.end - span[0]) for o in pure]
+        scene = Scene(clip, span, samples, levels, floor, patches, parted(found, levels, tones))
         observations = self._heard(scene, context)
         return Report(tuple(sorted(observations, key=lambda o: (o.start, o.id))), coverage)
 

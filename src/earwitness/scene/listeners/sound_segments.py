@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,12 @@ RANGE_DB = 38.0
 QUIETEST_DB = -68.0
 JOIN_S = 0.12
 SHORTEST_S = 0.02
+STEADY_S, EVEN_DB = 0.5, 6.0
+"""What lasts so long between two silences and moves less, from its 5th to its 95th percentile, is one sound."""
+
+TONE_S, EDGE_S = 0.5, 0.1
+"""Tones shorter than this are signals in a row; a cut nearer than this to an edge of energy is that edge."""
+
 GROUP_GAP_S = 1.3
 """Events closer than this may be one group, if they sound alike."""
 
@@ -78,20 +86,36 @@ def _bridged(found: list[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
     return joined
 
 
+def _lasting(active: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    joined = _bridged(runs(active), round(JOIN_S / FRAME_S))
+    return [r for r in joined if r[1] - r[0] >= SHORTEST_S / FRAME_S]
+
+
+def _with_steady(over: list[tuple[int, int]], audible: list[tuple[int, int]], levels: Floats) -> list[tuple[int, int]]:
+    """Runs over the floor, and the audible runs that are one steady sound: in them a floor is the sound itself."""
+    out: list[tuple[int, int]] = []
+    for a, b in audible:
+        inside = [r for r in over if r[0] < b and r[1] > a]
+        low, high = np.percentile(levels[a:b], (5.0, 95.0))
+        steady = b - a >= STEADY_S / FRAME_S and high - low <= EVEN_DB
+        out += [(a, b)] if steady or not over else inside
+    return out
+
+
 def stretches(samples: Floats) -> tuple[list[Stretch], Floats, Floats]:
     """Stretches of energy in float32[n] at 16 kHz, with the levels and the floor per 10 ms in dBFS.
 
-    Where the part hardly moves (rain, a tone) there is no stretch over the floor: then the whole audible part is one.
+    What hardly moves (rain, a tone) is its own floor: where nothing stands over it between two silences, or the
+    borders of the part, all that is audible there is one stretch.
     """
     levels = smoothed(levels_db(samples))
     floor = floor_db(levels)
     peak = float(levels.max())
     least = max(QUIETEST_DB, peak - RANGE_DB)
     over = (levels > least) & (levels > floor + RISE_DB)
-    found = [r for r in _bridged(runs(over), round(JOIN_S / FRAME_S)) if r[1] - r[0] >= SHORTEST_S / FRAME_S]
-    if not found and peak > QUIETEST_DB:
-        audible = np.flatnonzero(levels > least)
-        found = [(int(audible[0]), int(audible[-1]) + 1)]
+    found = _lasting(over)
+    if peak > QUIETEST_DB:
+        found = _with_steady(found, _lasting(levels > least), levels)
     out = [
         Stretch(
             a * FRAME_S,
@@ -103,3 +127,21 @@ def stretches(samples: Floats) -> tuple[list[Stretch], Floats, Floats]:
         for a, b in found
     ]
     return out, levels, floor
+
+
+def parted(found: list[Stretch], levels: Floats, tones: Sequence[tuple[float, float]]) -> list[Stretch]:
+    """Stretches cut where a pure tone begins or ends in them: what is joined to it without a pause is another sound.
+
+    Args:
+        found: in order.
+        levels: per 10 ms, in dBFS.
+        tones: their start and end in seconds from the start of the part.
+    """
+    edges = sorted({edge for tone in tones if tone[1] - tone[0] >= TONE_S for edge in tone})
+    out: list[Stretch] = []
+    for s in found:
+        inside = [e for e in edges if s.start + EDGE_S <= e <= s.end - EDGE_S]
+        for a, b in itertools.pairwise([s.start, *inside, s.end]):
+            piece = levels[round(a / FRAME_S) : round(b / FRAME_S)]
+            out.append(replace(s, start=a, end=b, level_db=float(np.median(piece)), peak_db=float(piece.max())))
+    return out

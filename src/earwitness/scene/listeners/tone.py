@@ -42,6 +42,13 @@ def exact(samples: Floats, run: Run) -> float:
     return (k + (0.5 * (a - c) / bend if abs(bend) > 1e-12 else 0.0)) * step
 
 
+def _unrest(run: Run) -> tuple[float, float]:
+    """Relative deviation of a run's frequency (its 80th percentile), and that of its level in dB; without its edges."""
+    inner = slice(2, -2) if len(run.level) > 8 else slice(None)
+    middle = float(np.median(run.first))
+    return float(np.percentile(np.abs(run.first[inner] / middle - 1.0), 80)), float(run.level[inner].std())
+
+
 class ToneListener:
     """Reports `Tone` observations. Needs no model."""
 
@@ -95,21 +102,23 @@ class ToneListener:
     def _steady(self, run: Run) -> bool:
         """Whether a run keeps frequency and level, as only machines do."""
         limit = self._limits["pure"]
-        inner = slice(2, -2) if len(run.level) > 8 else slice(None)
-        middle = float(np.median(run.first))
-        drift = float(np.percentile(np.abs(run.first[inner] / middle - 1.0), 80))
-        level = run.level[inner]
-        return bool(run.seconds >= limit["least_s"] and drift <= limit["drift"] and level.std() <= limit["steady_db"])
+        drift, spread = _unrest(run)
+        return bool(run.seconds >= limit["least_s"] and drift <= limit["drift"] and spread <= limit["steady_db"])
+
+    def _unwavering(self, run: Run) -> bool:
+        """Whether a run is so long and so even that it needs no others beside it to be a machine's."""
+        limit = self._limits["pure"]
+        drift, spread = _unrest(run)
+        even = drift <= limit["machine_drift"] and spread <= limit["machine_db"]
+        return bool(run.seconds >= limit["machine_s"] and even)
 
     def _tones(self, single: list[Run], short: Frames, span: Span, samples: Floats) -> list[Observation]:
         limit = self._limits["pure"]
         found: list[Observation] = [t for r in single if (t := self._sweep(r, span)) is not None]
         pure = [r for r in single if self._steady(r)]
-        if not pure:
-            return found
         loud = int((short.level >= max(-62.0, float(short.level.max()) - 20.0)).sum()) * 0.01
         if sum(r.seconds for r in pure) < limit["share_of_span"] * loud:
-            return found  # steady moments of something else
+            pure = [r for r in pure if self._unwavering(r)]  # the others may be steady moments of something else
         groups: list[list[Run]] = []
         for run in pure:
             middle = float(np.median(run.first))
