@@ -1,9 +1,10 @@
 """The upload store: grant a certificate, put a file, open it, let it expire. A local folder; no HTTP here.
 
-A certificate (CONTRACT 4.3) is a policy text, signed with a secret of this store: owner, model, an unguessable folder,
-size range and expiry. Form fields that the policy does not fix are not believed. A file lies under a name of ours,
-`FOLDER/hash(owner)/hash(key)/audio`, beside `about.json`; it appears there by one rename, so that a key is used once
-and nobody sees half a file. Owners never see each other's files: a foreign key looks like one that was never made.
+A certificate, which the service's clients ask for before they upload, is a policy text, signed with a secret of this
+store: owner, model, an unguessable folder, size range and expiry. Form fields that the policy does not fix are not
+believed. A file lies under a name of ours, `FOLDER/hash(owner)/hash(key)/audio`, beside `about.json`; it appears there
+by one rename, so that a key is used once and nobody sees half a file. Owners never see each other's files: a foreign
+key looks like one that was never made.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Uploads:
             raise NotAllowed("Invalid according to Policy: Policy expired.", code="policy")
         key = fields.get("key", "")
         folder, _, name = key.rpartition("/")
-        if ".." in key.split("/") or "\\" in key or not _plain(name):
+        if ".." in key.split("/") or "\\" in key or not _usable(name):
             raise BadRequest("The key is not a plain file name in the granted folder.", code="out_of_range")
         if folder != text["dir"]:
             raise NotAllowed("Invalid according to Policy: Policy Condition failed.", code="policy")
@@ -237,7 +238,7 @@ class Upload:
     size: int
 
 
-def _plain(name: str) -> bool:
+def _usable(name: str) -> bool:
     return 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME and name.isprintable() and name not in (".", "..")
 
 
