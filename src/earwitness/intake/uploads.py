@@ -170,7 +170,11 @@ class Uploads:
         try:
             (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
             place.parent.mkdir(exist_ok=True, mode=0o700)
-            new.rename(place)
+            try:
+                new.rename(place)
+            except FileNotFoundError:  # `expire` removed the owner's empty folder at this moment
+                place.parent.mkdir(exist_ok=True, mode=0o700)
+                new.rename(place)
         except OSError as error:
             if place.exists():
                 raise NotAllowed("A file of this name was put already.", code="exists") from error
@@ -219,6 +223,10 @@ class Uploads:
                 if time.time() - new.stat().st_mtime > 3600:
                     shutil.rmtree(new, ignore_errors=True)
                     gone += 1
+        for owner in self._folder.glob("o-*"):
+            with suppress(OSError):  # it is not empty
+                if time.time() - owner.stat().st_mtime > 3600:
+                    owner.rmdir()
         return gone
 
     def _owner(self, owner: str) -> Path:

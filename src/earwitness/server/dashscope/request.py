@@ -48,7 +48,7 @@ def read(
         parameters = {}
     if not isinstance(given, dict) or not isinstance(parameters, dict):
         raise BadRequest("Required body invalid, please check the request body format.", code="invalid_body")
-    asking.refuse_others({k: v for k, v in parameters.items() if k in ("tools", "modalities", "response_format")})
+    asking.refuse_others(parameters)
     wanted = asking.wanted(parameters.get("earwitness"))
     options = asking.options(parameters, LARGEST_SEED)
     found = asking.messages(given.get("messages"), _content)
