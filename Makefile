@@ -12,8 +12,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 PROCESSES ?= 2
-# What a wait that ran out on a busy machine looks like: such a test gets a second try, and the report names it.
-WAITED := 'Timeout|timed out|did not come to pass|Connection'
+# What a wait that ran out on a busy machine looks like, and a file that another process took away at that moment: such
+# a test gets a second try, and the report names it.
+WAITED := 'Timeout|timed out|did not come to pass|Connection|No such file'
 SHARED := $(or $(EARWITNESS_SHARED),../shared)
 INSTALL := $(PIP) install -qq --require-hashes --no-deps --only-binary :all: -r
 

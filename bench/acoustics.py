@@ -1,4 +1,4 @@
-"""Acoustic claims on clips of known truth: 40 of each property, half of them without it.
+"""Acoustic claims on clips of known truth: 40 of each property, of most of them half without it.
 
     python -m bench.acoustics [--only PROPERTY]
 

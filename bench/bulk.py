@@ -263,7 +263,7 @@ def splits(a: argparse.Namespace) -> dict[str, Any]:
         for workers, at_once, threads in SPLITS:
             at: list[float] = []
             crew = Crew(workers, at_once, flags={"scene": {"threads": threads}})
-            Run(crew, Nowhere(), partial(_note, at, [])).run(items)
+            Run(crew, Nowhere(), partial(_note, at)).run(items)
             first = max(len(at) // 5, workers)
             result[f"{workers} x {at_once} x {threads}"] = round((at[-1] - at[first]) / (len(at) - 1 - first), 3)
     return result

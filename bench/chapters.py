@@ -182,7 +182,9 @@ def _lengths(result: Result | None) -> str | None:
         }
         for r in result["rows"]
     ]
-    material = "One minute of English talk that ends in music, repeated; every run a process of its own."
+    material = (
+        "One minute of English talk by three voices that ends in music, repeated; every run a process of its own."
+    )
     lines = [how(result), "", material, "", table(rows)]
     if "time_line" in result:
         time, memory = result["time_line"], result["memory_line"]

@@ -188,6 +188,6 @@ def rest() -> str | None:
             }
             for x in r["rows"]
         ]
-        head = f"**Known truth**: {r['clips_a_property']} generated clips a property, half of them without it."
+        head = f"**Known truth**: {r['clips_a_property']} generated clips a property, of most of them half without it."
         lines += [head, "", table(rows), "", how(r), ""]
     return "\n".join(lines).rstrip() or None

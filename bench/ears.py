@@ -20,7 +20,7 @@ from earwitness.errors import EarwitnessError
 from earwitness.intake import Intake
 from earwitness.intake.samples import from_samples
 from earwitness.scene.evidence.observation import Observation
-from earwitness.scene.hear import Hearing, load_ears
+from earwitness.scene.hear import EarOptions, load_ears
 from earwitness.scene.listeners.listener import Context
 from earwitness.source import PathSource
 from earwitness.weights.store import Store
@@ -36,7 +36,7 @@ class Heard:
     """The listeners that words and voices need, in order, and what they say of a clip of up to 30 s, heard once."""
 
     def __init__(self) -> None:
-        ears = load_ears(Store(), Hearing())
+        ears = load_ears(Store(), EarOptions())
         self._ears = [(ear.name, listener) for ear, listener in ears.listeners if ear.name in NEEDED]
         self.seconds: dict[str, float] = defaultdict(float)
         self.total_s = 0.0

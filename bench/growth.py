@@ -5,13 +5,13 @@
     python -m bench.growth hours [--hours 3]               # one long recording, sampled as it is heard
     python -m bench.growth clips [--clips 10000]           # very short clips through `bulk`, sampled as rows come
 
-Material: one minute of English talk that ends in music (`bench.long.minute`), repeated, so that nothing but the length
-differs; for `hours` 39 minutes of talk in many languages and of music, repeated. The clips of `clips` are a quarter
-to half a second of the corpus's sounds and music (no words, to be done within half an hour), each with bytes of its
-own. Every run is a process of its own. Memory is that of all its processes, each page counted once (proportional set
-size), sampled ten times a second. faster-whisper runs as a script would run it: two threads, beam 5, no voice activity
-filter; beyond `--whole` minutes it is stopped at its first segment, when its memory has had its peak (it holds the
-whole clip's samples and features then).
+Material: one minute of English talk by three voices that ends in music (`bench.long.minute`), repeated, so that nothing
+but the length differs; for `hours` 39 minutes of talk in many languages and of music, repeated. The clips of `clips`
+are a quarter to half a second of the corpus's sounds and music (no words, to be done within half an hour), each with
+bytes of its own. Every run is a process of its own. Memory is that of all its processes, each page counted once
+(proportional set size), sampled ten times a second. faster-whisper runs as a script would run it: two threads, beam 5,
+no voice activity filter; beyond `--whole` minutes it is stopped at its first segment, when its memory has had its peak
+(it holds the whole clip's samples and features then).
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def main() -> None:
     """Runs one of the measurements and writes its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["length", "hours", "clips"])
-    parser.add_argument("--minutes", default="1,5,10,20,40", help="length: lengths, in rising order")
+    parser.add_argument("--minutes", default="1,5,15,40", help="length: lengths, in rising order")
     parser.add_argument("--repeats", type=int, default=2, help="length: runs of each; five up to a minute")
     parser.add_argument("--whole", type=float, default=10.0, help="length: up to here faster-whisper runs to its end")
     parser.add_argument("--hours", type=float, default=3.0)

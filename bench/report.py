@@ -30,7 +30,7 @@ comes from a file in [bench/results](../bench/results), which names its command,
 was; this page is made from them by a script and checked by a test. Medians; in brackets the least and the greatest.
 
     make bench          # everything; meant for under an hour on two idle cores
-    make bench-quick    # shortened, for under ten minutes; never shown in place of a whole measurement
+    make bench-quick    # shortened, for under ten minutes; shown, and marked, only where there is no whole measurement
 
 `python -m bench.run --list` names the parts and their peers, `--only PART` measures one again. Failures and what was
 tried stand in [bench/LOG.md](../bench/LOG.md). The labelled recordings were looked at while the program was made:
@@ -139,7 +139,8 @@ def _origins() -> str:
         )
     versions = [load(name) for name in names()]
     known = sorted({f"{k} {v}" for r in versions if r for k, v in r["machine"]["versions"].items()})
-    return f"{table(rows)}\n\nVersions: Python and {', '.join(known)}." if rows else "Nothing was measured yet."
+    pythons = sorted({f"Python {r['machine']['python']}" for r in versions if r})
+    return f"{table(rows)}\n\nVersions: {', '.join(pythons + known)}." if rows else "Nothing was measured yet."
 
 
 def write() -> list[Path]:

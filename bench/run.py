@@ -127,7 +127,7 @@ LONG = (
     Part("rival", "server clips", None, ("server-clips",), "faster-whisper-server, BENCH_PEER_PYTHON", 3600.0),
     Part("words", "voices words", None, ("voices-words",), "the recordings' transcripts"),
     Part("quotes", "voices quotes", None, ("voices-quotes",), "recordings without speech"),
-    Part("sounds", "sounds corpus", None, (), "the recordings' labels"),
+    Part("sounds", "sounds corpus", None, ("sounds-corpus",), "the recordings' labels"),
     Part("music", "music", None, (), "librosa"),
     Part("qwen", "qwen", None, ("qwen",), "none: tokens a second of the architecture"),
 )

@@ -1,6 +1,6 @@
 """The servers of `bench.server`, each a process of its own, and what they are asked.
 
-    python -m bench.servers KIND      # runs one until its standard input closes; prints its port
+    python -m bench.servers KIND      # runs one until a signal ends it; prints its port
 
 KIND: `echo` (ours with the echo engine), `null` (the same, nothing decoded), `bare` (Starlette alone).
 """
@@ -134,6 +134,7 @@ def command() -> Iterator[str]:
         os.environ["EARWITNESS_SCENE_THREADS"] = str(THREADS)
         os.environ["EARWITNESS_SERVER_KEYS_FILE"] = f"{folder}/keys.json"
         os.environ["EARWITNESS_SERVER_UPLOADS_FOLDER"] = f"{folder}/uploads"
+        os.environ["EARWITNESS_LEDGER_URL"] = f"sqlite:///{folder}/ledger.db"
         command_ = [sys.executable, "-c", STARTED, "serve", "--port", "0", "--max-minutes", "0", "-q"]
         with running(*command_) as line:
             yield line.split()[3]

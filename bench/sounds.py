@@ -244,13 +244,13 @@ async def heard_in(kind: str, ears: Any, share: tuple[int, int], by_ear: dict[st
 
 def timed(kind: str, every: bool, threads: int, share: tuple[int, int]) -> tuple[float, float, dict[str, float]]:
     """(seconds of sound, seconds that hearing took, seconds by listener) of one process, models loaded."""
-    from earwitness.scene.hear import TABLE, Ears, Hearing, load_ears
+    from earwitness.scene.hear import TABLE, EarOptions, Ears, load_ears
 
     if every:
-        loaded = load_ears(Store(offline=True), Hearing(threads=threads))
+        loaded = load_ears(Store(offline=True), EarOptions(threads=threads))
     else:
         chosen = [ear for ear in TABLE if ear.name in OURS]
-        loaded = Ears(tuple((e, e.make(Store(offline=True), Hearing(threads=threads))) for e in chosen))
+        loaded = Ears(tuple((e, e.make(Store(offline=True), EarOptions(threads=threads))) for e in chosen))
     by_ear: dict[str, float] = defaultdict(float)
     ears = Ears(tuple((ear, Timed(listener, ear.name, by_ear)) for ear, listener in loaded.listeners), loaded.strict)
     seconds, wall = asyncio.run(heard_in(kind, ears, share, by_ear))

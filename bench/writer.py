@@ -51,7 +51,7 @@ def rows(labels: Path) -> list[dict[str, Any]]:
 async def hear_all(audio: Path, cache: Path, only: str, labels: Path) -> None:
     """Hears every labelled file whose parts are not in the cache; errors are kept as errors."""
     from earwitness.intake import Intake
-    from earwitness.scene.hear import Hearing, hear, load_ears
+    from earwitness.scene.hear import EarOptions, hear, load_ears
     from earwitness.source import PathSource
     from earwitness.weights.store import Store
 
@@ -60,7 +60,7 @@ async def hear_all(audio: Path, cache: Path, only: str, labels: Path) -> None:
     missing = [r["file"] for r in wanted if not (cache / f"{r['file']}.pickle").exists()]
     if not missing:
         return
-    ears = load_ears(Store(), Hearing(threads=1))
+    ears = load_ears(Store(), EarOptions(threads=1))
     intake = Intake()
     try:
         for name in missing:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 import earwitness
+from earwitness import assemble
+from earwitness.errors import NotReady
 from kit.sounds import noise, tone, wav_bytes
 
 RATE = 16_000
@@ -54,6 +56,28 @@ def test_every_public_name_is_there() -> None:
 def test_settings_that_are_wrong_are_said() -> None:
     with pytest.raises(earwitness.BadRequest, match="threads"):
         earwitness.build({"scene": {"threads": 0}})
+
+
+async def test_a_start_that_fails_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        closed = 0
+
+        async def start(self) -> None:
+            raise NotReady("no models")
+
+        async def close(self) -> None:
+            self.closed += 1
+
+    made = Broken()
+    monkeypatch.setattr(assemble, "from_flags", lambda: made)
+    shared = assemble.Shared()
+    try:
+        for count in (1, 2):
+            with pytest.raises(NotReady, match="no models"):
+                await shared.acaption(b"RIFF", None)
+            assert made.closed == count
+    finally:
+        shared.close()
 
 
 @pytest.fixture

@@ -186,7 +186,11 @@ class Shared:
         async with self._lock:
             if self._captioner is None:
                 made = await asyncio.to_thread(from_flags)
-                await made.start()
+                try:
+                    await made.start()
+                except BaseException:
+                    await made.close()
+                    raise
                 self._captioner = made
         return self._captioner
 

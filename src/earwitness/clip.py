@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,6 @@ class Clip:
     facts: SourceFacts
     profile: Profile
     original: Path | None = None
-    _owner: object = field(default=None, repr=False)
 
     @staticmethod
     def from_samples(samples: npt.ArrayLike, rate: int) -> Clip:

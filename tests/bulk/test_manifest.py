@@ -168,6 +168,13 @@ def test_a_broken_tar_is_named(tmp_path: Path) -> None:
         read(str(tmp_path / "s.tar"))
 
 
+def test_a_broken_parquet_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "s.parquet").write_bytes(b"no parquet" * 200)
+    with pytest.raises(BadRequest, match=r"s\.parquet cannot be read"):
+        read(str(tmp_path / "s.parquet"))
+
+
 @pytest.mark.parametrize(
     "item", [Item("a", "a.wav", Path("x/a.wav")), Item("t", "t", Path("s.tar"), 512, 10), Item("u", "http://u/")]
 )

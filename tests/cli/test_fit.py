@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,19 @@ def test_check_only_says(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "bad.wav: This is not audio" in told
     assert "tone.wav: 0:04" in told
     assert sorted(p.name for p in wav.parent.iterdir()) == ["bad.wav", "tone.wav"]
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    wav: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, to: Path) -> None:
+        Path(to).write_bytes(b"RIFF")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full)
+    assert run(["fit", "tone.wav", "copy.wav"]) == 1
+    assert "copy.wav cannot be written (No space left on device)" in capsys.readouterr().err
+    assert [p.name for p in wav.parent.iterdir()] == ["tone.wav"]
 
 
 def test_nothing_is_overwritten_without_y(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from earwitness.caption import Caption, Delta, Event, Finish, Folder, Heard, Options, Usage
 from earwitness.clip import RATE, Clip
 from earwitness.engines.options import SceneOptions
-from earwitness.engines.scene import SceneEngine, plain
+from earwitness.engines.scene import SceneEngine, as_json
 from earwitness.errors import NotReady
 from earwitness.scene.evidence.observation import Level, Sound, Span, Tag, Utterance, Word
 from earwitness.scene.hear import Ear, Ears
@@ -173,16 +173,16 @@ def test_observations_become_json() -> None:
         language_score=0.98765,
         words=(Word("Hi.", 0.1, 0.2, np.float32(0.5)),),  # type: ignore[arg-type]
     )
-    assert plain(said.words) == [{"text": "Hi.", "start": 0.1, "end": 0.2, "probability": 0.5}]
-    assert plain((Tag(name="guitar", score=0.71239),)) == [{"name": "guitar", "score": 0.712}]
-    assert plain(np.int64(3)) == 3
+    assert as_json(said.words) == [{"text": "Hi.", "start": 0.1, "end": 0.2, "probability": 0.5}]
+    assert as_json((Tag(name="guitar", score=0.71239),)) == [{"name": "guitar", "score": 0.712}]
+    assert as_json(np.int64(3)) == 3
 
     @dataclass
     class Odd:
         span: object
 
     with pytest.raises(TypeError, match="set"):
-        plain(Odd({1}))
+        as_json(Odd({1}))
 
 
 async def test_listeners_run_in_the_callers_context() -> None:

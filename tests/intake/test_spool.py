@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -102,6 +104,18 @@ def test_what_is_held_new_or_no_spool_is_left_alone(tmp_path: Path) -> None:
     assert (target / "pcm").read_bytes() == b"mine"
     _old(tmp_path / f"{PREFIX}new")
     assert sweep(tmp_path) == 1
+
+
+def test_without_locks_audio_is_taken_and_nothing_is_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with spooled(tmp_path) as spool:
+        _old(spool.folder)
+        assert sweep(tmp_path) == 0
+        assert spool.folder.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_not_there_has_nothing_to_sweep(tmp_path: Path) -> None:

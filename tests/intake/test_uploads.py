@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,18 @@ def test_foreign_missing_and_expired_look_alike(uploads: Uploads, clock: Clock) 
     assert messages == {raised.value.message}
     assert uploads.expire() == 1
     assert stored(uploads) == []
+
+
+def test_an_owner_without_files_leaves_no_folder(uploads: Uploads, clock: Clock, tmp_path: Path) -> None:
+    permit = uploads.check(form(uploads))
+    put(uploads, permit)
+    (home,) = (tmp_path / "up").glob("o-*")
+    clock.now += 48 * 3600
+    assert uploads.expire() == 1
+    assert home.exists()  # a new file may be on its way there
+    os.utime(home, (1, 1))
+    uploads.expire()
+    assert not home.exists()
 
 
 def test_a_second_store_of_the_same_folder_knows_the_first(uploads: Uploads, tmp_path: Path, clock: Clock) -> None:

@@ -22,8 +22,8 @@ from earwitness.scene.hear import (
     SHORTEST_S,
     TABLE,
     Ear,
+    EarOptions,
     Ears,
-    Hearing,
     _speech_folder,
     hear,
     load_ears,
@@ -262,7 +262,7 @@ def test_the_speech_model_is_a_folder_or_a_name(tmp_path: Path) -> None:
 
 @pytest.mark.weights
 def test_the_script_of_chinese_reaches_the_listener() -> None:
-    ears = load_ears(Store(offline=True), Hearing(chinese="traditional"))
+    ears = load_ears(Store(offline=True), EarOptions(chinese="traditional"))
     speech = next(listener for ear, listener in ears.listeners if ear.name == "speech")
     assert isinstance(speech, SpeechListener)
     assert speech._chinese == "traditional"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ def test_no_key_no_signed_address_no_audio(tmp_path: Path, written: io.StringIO)
     assert len(events(written, "request.refused")) >= 12
     for never in (secret, secret[3:], "notakeynotakey", "s3cr3tsig", "AKID1234", sound[30:90]):
         assert never not in text
+
+
+def test_a_number_without_end_is_still_json(written: io.StringIO) -> None:
+    log.Log("earwitness.server").event("thing.happened", {"retry_after_s": math.inf, "left": 2.5})
+    (line,) = (json.loads(text, parse_constant=pytest.fail) for text in written.getvalue().splitlines())
+    assert (line["retry_after_s"], line["left"]) == (None, 2.5)
 
 
 def test_text_lines_are_one_a_record(written: io.StringIO) -> None:

@@ -41,7 +41,7 @@ def version(connection: Connection) -> str | None:
     """The version of the ledger in this database; None: there is none yet.
 
     Raises:
-        NotReady: it has tables of ours without a version.
+        NotReady: it has a table of our name and no version.
     """
     found = MigrationContext.configure(connection).get_current_revision()
     if found is None and inspect(connection).has_table("requests"):

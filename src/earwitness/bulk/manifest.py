@@ -134,7 +134,7 @@ def _read(path: Path, columns: Columns, alone: bool) -> Iterator[Item | str]:
             yield from kinds[path.suffix.lower()](path, columns)
         else:
             yield Item(str(path), str(path), path, where=str(path))
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, tarfile.TarError, ValueError) as error:  # the last: what is no Parquet
         yield f"{path} cannot be read: {error}"
 
 

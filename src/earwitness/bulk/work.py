@@ -81,8 +81,8 @@ def copied(row: Row, item: Item) -> Row:
 
 
 def died(item: Item, model: str) -> Row:
-    """The row of a clip whose worker died of it, twice."""
-    error = Failed("The worker process ended while it heard this clip, twice.")
+    """The row of a clip whose worker died of it again and again."""
+    error = Failed("The worker process ended while it heard this clip, each time it was tried.")
     return {**_head(item, stamp(item), sha256(item), None), **record(item.source, model, error)}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from earwitness.cli.terminal import one_line
+from earwitness.errors import Failed
 
 if TYPE_CHECKING:
     from earwitness.intake.encode import Facts, Numbers
@@ -120,8 +121,12 @@ def _fit(path: Path, out: Path, size: int, limits: Limits) -> tuple[str, bool]:
     facts = examine(path, limits)
     if facts.size_bytes <= size and out.suffix.lower() in SAME.get(facts.codec, ()):
         fresh = out.with_name(f".{out.name}.part")
-        shutil.copyfile(path, fresh)
-        fresh.replace(out)
+        try:
+            shutil.copyfile(path, fresh)
+            fresh.replace(out)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise Failed(f"{out} cannot be written ({error.strerror}).") from error
         return f"{_facts(facts)}; fits as it is, copied to {out}", True
     numbers, came = encode(path, out, facts, size, limits)
     return f"{_facts(facts)} -> {out}: {_numbers(numbers)}, {_mb(came)}{_why(facts, numbers)}", True

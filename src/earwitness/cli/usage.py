@@ -78,8 +78,8 @@ def command(key: str | None, since: int | None, by: By, form: str | None) -> Non
     if form == "json":
         told: dict[str, Any] = {
             "by": by,
-            "lines": [_plain(one) for one in lines],
-            "totals": [_plain(one) for one in sums],
+            "lines": [_figures(one) for one in lines],
+            "totals": [_figures(one) for one in sums],
         }
         click.echo(as_json(told))
     elif form == "csv":
@@ -106,7 +106,7 @@ def _id(given: str, names: dict[str, str]) -> str:
     return found[0] if found else given
 
 
-def _plain(line: Line) -> dict[str, Any]:
+def _figures(line: Line) -> dict[str, Any]:
     from earwitness.accounting.usage import COLUMNS
 
     return {name: _number(line, name) for name in COLUMNS}

@@ -78,11 +78,11 @@ class SceneEngine:
             pool.shutdown(wait=False)
 
     def _load(self) -> Ears:
-        from earwitness.scene.hear import Hearing, load_ears
+        from earwitness.scene.hear import EarOptions, load_ears
 
         o = self._options
         return load_ears(
-            self._store, Hearing(o.threads, o.compute_type, o.speech_model, o.sound_model, o.chinese), o.strict
+            self._store, EarOptions(o.threads, o.compute_type, o.speech_model, o.sound_model, o.chinese), o.strict
         )
 
     async def close(self) -> None:
@@ -152,7 +152,7 @@ def _observed(o: Observation) -> Note:
     attributes = {
         f.name: value
         for f in fields(o)
-        if f.name not in COMMON and (value := plain(getattr(o, f.name))) != plain(f.default)
+        if f.name not in COMMON and (value := as_json(getattr(o, f.name))) != as_json(f.default)
     }
     return Note(
         id=o.id,
@@ -173,7 +173,7 @@ def _covered(c: Coverage) -> Note:
     return Note(c.id, "coverage", c.span[0], c.span[1], c.listener, attributes=attributes)
 
 
-def plain(value: object) -> Json:
+def as_json(value: object) -> Json:
     """A field of an observation as JSON; fractions to a thousandth, fields without a default count as None."""
     if value is None or value is MISSING:
         return None
@@ -184,7 +184,7 @@ def plain(value: object) -> Json:
     if isinstance(value, Real):
         return round(float(value), 3)
     if isinstance(value, tuple):
-        return [plain(v) for v in value]
+        return [as_json(v) for v in value]
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: as_json(getattr(value, f.name)) for f in fields(value)}
     raise TypeError(f"an observation holds a {type(value).__name__}, which no note can carry")

@@ -113,7 +113,7 @@ class Intake:
         store = self.pages if source.key.startswith("page/") else self.uploads
         if store is None:
             raise Expired("There is no such upload, or it has expired.")
-        upload = await asyncio.to_thread(store.open, source.key, source.owner, spool.original)
+        upload = await in_thread(lambda: store.open(source.key, source.owner, spool.original))
         if upload.size == 0:
             raise NoSound("The audio is empty: the file has no bytes.", found="nothing")
         return await self.decoder.decode(upload.path, spool, name=upload.name, sha256=upload.sha256)

@@ -1,6 +1,6 @@
 """Audio that came inside the call: `data:` URLs and bare base64 text, bounded before decoding.
 
-Rules (CONTRACT section 5): `data:[type][;...];base64,DATA` needs the `base64` marker; ASCII white space in DATA is
+The service's rules: `data:[type][;...];base64,DATA` needs the `base64` marker; ASCII white space in DATA is
 ignored, the alphabet is the standard one, missing padding is tolerated, and everything else is an error. The text
 must be shorter than `Limits.base64_chars`, judged on what the caller sent, before anything is decoded.
 """

@@ -121,15 +121,17 @@ def spooled(parent: Path | None = None) -> Iterator[Spool]:
     except OSError as error:
         raise spool_failed(error) from error
     try:
-        lock = _locked(folder)
+        handle = _handle(folder)
     except OSError as error:
         _remove(folder)
         raise spool_failed(error) from error
+    with suppress(OSError):  # a file system without locks: there `sweep` gets none either, and removes nothing
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     try:
         yield Spool(folder)
     finally:
         _remove(folder)
-        os.close(lock)
+        os.close(handle)
 
 
 def sweep(parent: Path | None = None) -> int:
@@ -144,27 +146,21 @@ def sweep(parent: Path | None = None) -> int:
 
 
 def _abandoned(folder: Path, status: os.stat_result) -> bool:
-    """Whether nobody holds this folder; then it is removed."""
+    """Whether this folder is old and ours; then it is removed. Raises OSError where its owner still holds it."""
     if status.st_uid != os.getuid() or time.time() - status.st_mtime < NEW_S:
         return False
-    lock = _locked(folder)
+    handle = _handle(folder)
     try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _remove(folder)
     finally:
-        os.close(lock)
+        os.close(handle)
     return True
 
 
-def _locked(folder: Path) -> int:
-    """The folder's handle with its lock, which ends with the process. Raises OSError where another has it, or where it
-    is no folder of its own (a link)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
+def _handle(folder: Path) -> int:
+    """The open folder. Raises OSError where it is none, or a link."""
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 async def in_thread(work: Callable[[], T]) -> T:

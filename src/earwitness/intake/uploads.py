@@ -1,9 +1,10 @@
 """The upload store: grant a certificate, put a file, open it, let it expire. A local folder; no HTTP here.
 
-A certificate (CONTRACT 4.3) is a policy text, signed with a secret of this store: owner, model, an unguessable folder,
-size range and expiry. Form fields that the policy does not fix are not believed. A file lies under a name of ours,
-`FOLDER/hash(owner)/hash(key)/audio`, beside `about.json`; it appears there by one rename, so that a key is used once
-and nobody sees half a file. Owners never see each other's files: a foreign key looks like one that was never made.
+A certificate, which the service's clients ask for before they upload, is a policy text, signed with a secret of this
+store: owner, model, an unguessable folder, size range and expiry. Form fields that the policy does not fix are not
+believed. A file lies under a name of ours, `FOLDER/hash(owner)/hash(key)/audio`, beside `about.json`; it appears there
+by one rename, so that a key is used once and nobody sees half a file. Owners never see each other's files: a foreign
+key looks like one that was never made.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ class Uploads:
             raise NotAllowed("Invalid according to Policy: Policy expired.", code="policy")
         key = fields.get("key", "")
         folder, _, name = key.rpartition("/")
-        if ".." in key.split("/") or "\\" in key or not _plain(name):
+        if ".." in key.split("/") or "\\" in key or not _usable(name):
             raise BadRequest("The key is not a plain file name in the granted folder.", code="out_of_range")
         if folder != text["dir"]:
             raise NotAllowed("Invalid according to Policy: Policy Condition failed.", code="policy")
@@ -169,7 +170,11 @@ class Uploads:
         try:
             (new / "about.json").write_text(json.dumps(about), encoding="utf-8")
             place.parent.mkdir(exist_ok=True, mode=0o700)
-            new.rename(place)
+            try:
+                new.rename(place)
+            except FileNotFoundError:  # `expire` removed the owner's empty folder at this moment
+                place.parent.mkdir(exist_ok=True, mode=0o700)
+                new.rename(place)
         except OSError as error:
             if place.exists():
                 raise NotAllowed("A file of this name was put already.", code="exists") from error
@@ -218,6 +223,10 @@ class Uploads:
                 if time.time() - new.stat().st_mtime > 3600:
                     shutil.rmtree(new, ignore_errors=True)
                     gone += 1
+        for owner in self._folder.glob("o-*"):
+            with suppress(OSError):  # it is not empty
+                if time.time() - owner.stat().st_mtime > 3600:
+                    owner.rmdir()
         return gone
 
     def _owner(self, owner: str) -> Path:
@@ -237,7 +246,7 @@ class Upload:
     size: int
 
 
-def _plain(name: str) -> bool:
+def _usable(name: str) -> bool:
     return 0 < len(name.encode("utf-8", "replace")) <= MAX_NAME and name.isprintable() and name not in (".", "..")
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from earwitness.clip import BLOCK_S, RATE, Clip
 from earwitness.errors import Cancelled, EarwitnessError, WeightsError
@@ -22,6 +21,7 @@ from earwitness.scene.evidence.fuse import fuse
 from earwitness.scene.evidence.observation import Observation, Span, Utterance
 from earwitness.scene.evidence.part import Coverage, Part
 from earwitness.scene.evidence.timeline import patterns
+from earwitness.scene.linear_algebra import one_thread
 from earwitness.scene.listeners.listener import Context, Listener, Report
 from earwitness.scene.listeners.listener_runtime import steady_heap
 from earwitness.weights.store import Store
@@ -45,7 +45,7 @@ SILENCE_DBFS = -65.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class EarOptions:
     """What the listeners are made of: threads of the models, the speech model's folder or name and number format."""
 
     threads: int = 2
@@ -60,36 +60,36 @@ class Ear:
     """A row of the table: a listener's name, how it is made, whether it also hears silent parts."""
 
     name: str
-    make: Callable[[Store, Hearing], Listener]
+    make: Callable[[Store, EarOptions], Listener]
     hears_silence: bool = False
 
 
-def _level(_store: Store, _hearing: Hearing) -> Listener:
+def _level(_store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.level import LevelListener
 
     return LevelListener()
 
 
-def _tone(_store: Store, _hearing: Hearing) -> Listener:
+def _tone(_store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.tone import ToneListener
 
     return ToneListener()
 
 
-def _sound(store: Store, hearing: Hearing) -> Listener:
+def _sound(store: Store, options: EarOptions) -> Listener:
     from earwitness.scene.listeners.sound import SoundListener
 
-    return SoundListener(store.path("yamnet"), threads=hearing.threads, second=hearing.sound_model)
+    return SoundListener(store.path("yamnet"), threads=options.threads, second=options.sound_model)
 
 
-def _speech(store: Store, hearing: Hearing) -> Listener:
+def _speech(store: Store, options: EarOptions) -> Listener:
     from earwitness.scene.listeners.speech import SpeechListener
     from earwitness.scene.listeners.voice_turns import Turns
 
-    model = _speech_folder(store, hearing.speech_model)
+    model = _speech_folder(store, options.speech_model)
     words = store.path("profanity") if store.present("profanity") else None
     turns = Turns.load(store.path("resemblyzer"))
-    return SpeechListener(model, hearing.threads, hearing.compute_type, hearing.chinese, profanity=words, turns=turns)
+    return SpeechListener(model, options.threads, options.compute_type, options.chinese, profanity=words, turns=turns)
 
 
 def _speech_folder(store: Store, chosen: Path | None) -> Path:
@@ -112,38 +112,38 @@ def _speech_folder(store: Store, chosen: Path | None) -> Path:
     )
 
 
-def _voice(store: Store, _hearing: Hearing) -> Listener:
+def _voice(store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.voice import VoiceListener
 
     return VoiceListener(store.path("swift-f0"), store.path("resemblyzer"))
 
 
-def _act(_store: Store, _hearing: Hearing) -> Listener:
+def _act(_store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.act import ActListener
 
     return ActListener()
 
 
-def _emotion(store: Store, _hearing: Hearing) -> Listener:
+def _emotion(store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.emotion import EmotionListener
 
     # Its heads were fitted to the encoder of whisper-base and to no other speech model.
     return EmotionListener(store.path("whisper-base"), store.path("swift-f0"))
 
 
-def _space(_store: Store, _hearing: Hearing) -> Listener:
+def _space(_store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.space import SpaceListener
 
     return SpaceListener()
 
 
-def _music(store: Store, hearing: Hearing) -> Listener:
+def _music(store: Store, options: EarOptions) -> Listener:
     from earwitness.scene.listeners.music import MusicListener
 
-    return MusicListener(store.path("musicnn"), threads=hearing.threads)
+    return MusicListener(store.path("musicnn"), threads=options.threads)
 
 
-def _sensitive(_store: Store, _hearing: Hearing) -> Listener:
+def _sensitive(_store: Store, _options: EarOptions) -> Listener:
     from earwitness.scene.listeners.sensitive import SensitiveListener
 
     return SensitiveListener()
@@ -176,7 +176,7 @@ class Ears:
     strict: bool = False
 
 
-def load_ears(store: Store, hearing: Hearing, strict: bool = False) -> Ears:
+def load_ears(store: Store, options: EarOptions, strict: bool = False) -> Ears:
     """Loads all listeners, side by side; models that are missing are fetched.
 
     Raises:
@@ -189,7 +189,7 @@ def load_ears(store: Store, hearing: Hearing, strict: bool = False) -> Ears:
     for ear in TABLE:
         importlib.import_module(f"earwitness.scene.listeners.{ear.name}")
     with ThreadPoolExecutor(max_workers=len(TABLE), thread_name_prefix="earwitness-load") as pool:
-        made = list(pool.map(lambda ear: ear.make(store, hearing), TABLE))
+        made = list(pool.map(lambda ear: ear.make(store, options), TABLE))
     _trim()
     return Ears(tuple(zip(TABLE, made, strict=True)), strict)
 
@@ -201,10 +201,8 @@ def hear(clip: Clip, ears: Ears, cancelled: Callable[[], bool] = lambda: False) 
         Cancelled: `cancelled()` turned true; looked at before every listener of every part.
     """
     memory: dict[str, dict[str, object]] = {}
-    blas = ThreadpoolController()
     for span, last in spans(clip):
-        # Small matrices: threads of the linear algebra cost nine times what they bring, and add in another order.
-        with blas.limit(limits=1, user_api="blas"):
+        with one_thread():
             part = _hear_part(clip, span, last, ears, memory, cancelled)
         _let_go(clip, span[1])
         yield part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
@@ -118,11 +118,16 @@ class Frame:
         )
 
 
+REFUSALS: Mapping[str, Callable[[EarwitnessError, str], Reply]] = {
+    "/api/": dashscope_reply.refusal,
+    "": openai_reply.refusal,
+}
+"""How a path begins -> an error in the shape of the protocol that lives there; the first that fits."""
+
+
 def refusal(path: str, error: EarwitnessError, call_id: str) -> Reply:
-    """An error in the shape of the protocol that the path belongs to; a path of neither gets OpenAI's."""
-    if path.startswith("/api/"):
-        return dashscope_reply.refusal(error, call_id)
-    return openai_reply.refusal(error, call_id)
+    """An error for a call that reaches no protocol's own door, in the shape of the one that its path belongs to."""
+    return next(make for start, make in REFUSALS.items() if path.startswith(start))(error, call_id)
 
 
 def _no_route(request: Request, exc: Exception) -> Response:

@@ -122,6 +122,7 @@ class Record:
         self.entry = entry
         self._begun = time.monotonic()
         self.call: Call | None = None
+        self.outcome: Outcome | None = None
         self.price_nano = 0
         self._begins = False
 

@@ -116,6 +116,8 @@ class Exchange:
                     await asyncio.to_thread(store.expire)
                 except EarwitnessError as error:  # a store on another machine that is away now
                     log.event("sweep.failed", {"error": error.message, **error.facts}, logging.WARNING)
+                except OSError as error:
+                    log.event("sweep.failed", {"error": str(error)}, logging.WARNING)
             await asyncio.sleep(every_s)
 
     async def pulse(self, every_s: float = 1.0) -> None:

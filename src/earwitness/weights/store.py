@@ -207,7 +207,7 @@ class Store:
         self._tell(Step(wanted.name, "done"))
 
     def _from_somewhere(self, wanted: Model, work: Path) -> Path:
-        """Tries the sources in order; the first error of the last source that was asked is the one reported."""
+        """Tries the sources in order; where none has the model, what each said is reported."""
         refused: list[WeightsError] = []
         ways = [s for s in wanted.sources if s.kind != "hub" or self._places.hub]
         for number, source in enumerate([None, *ways]):

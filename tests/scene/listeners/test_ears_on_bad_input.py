@@ -10,7 +10,7 @@ import pytest
 
 from earwitness.clip import RATE, Clip, Floats
 from earwitness.intake.samples import from_samples
-from earwitness.scene.hear import TABLE, Ears, Hearing, hear
+from earwitness.scene.hear import TABLE, EarOptions, Ears, hear
 from earwitness.weights.store import Store
 
 pytestmark = pytest.mark.weights
@@ -26,7 +26,7 @@ KEPT_MB = 48
 def ears(store: Store) -> Ears:
     """The listeners of this issue; one that breaks is an error."""
     chosen = [ear for ear in TABLE if ear.name in NAMES]
-    return Ears(tuple((ear, ear.make(store, Hearing(threads=1))) for ear in chosen), strict=True)
+    return Ears(tuple((ear, ear.make(store, EarOptions(threads=1))) for ear in chosen), strict=True)
 
 
 def spoilt(samples: Floats, value: float) -> Floats:

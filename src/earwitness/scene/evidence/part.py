@@ -15,7 +15,7 @@ Ran = Literal["ran", "skipped", "unavailable"]
 class Coverage:
     """Who listened where. Absence ("no music") may only rest on `ran`.
 
-    reason: why a listener skipped or was unavailable, for people.
+    reason: why a listener skipped or was unavailable, or what it had to leave out, for people.
     """
 
     listener: str

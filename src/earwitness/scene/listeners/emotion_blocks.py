@@ -1,8 +1,9 @@
 """The first blocks of Whisper's encoder as a model of their own, cut out of the CTranslate2 file that words use.
 
-CTranslate2 gives the last block's output only, and the third tells expression better (EMOTION.md's trials). Its file is
-a list of named arrays, so a shorter list is a shorter model: the blocks wanted, a last norm that changes nothing but
-the scale of each frame, and a decoder of one empty layer, which the runtime asks for and nothing runs.
+CTranslate2 gives the last block's output only, and the third tells expression better (trials on recordings of
+strangers). Its file is a list of named arrays, so a shorter list is a shorter model: the blocks wanted, a last norm
+that changes nothing but the scale of each frame, and a decoder of one empty layer, which the runtime asks for and
+nothing runs.
 """
 
 from __future__ import annotations

@@ -69,13 +69,6 @@ INSTRUMENTS = (
 DRUMS = ("Drum kit", "Drum", "Percussion", "Snare drum", "Bass drum", "Hi-hat", "Cymbal", "Drum machine", "Rimshot")
 DRUM_TAGS = ("drums", "beat")
 
-FAMILIES = (
-    ("violin", "strings", "cello"),
-    ("brass", "trumpet", "trombone", "french_horn"),
-    ("bass", "double_bass", "guitar"),
-)
-"""Within a family the wider name adds nothing to the narrower one."""
-
 NARROWER = {"strings": ("violin", "cello"), "brass": ("trumpet", "trombone", "french_horn"), "bass": ("double_bass",)}
 
 WINDS = ("flute", "clarinet", "saxophone", "trumpet", "trombone", "french_horn", "brass", "harmonica")

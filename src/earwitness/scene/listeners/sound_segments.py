@@ -1,4 +1,4 @@
-"""Where something sounds: stretches of energy over a running floor, and the groups that belong together."""
+"""Where something sounds: stretches of energy over a running floor."""
 
 from __future__ import annotations
 
@@ -29,9 +29,6 @@ STEADY_S, EVEN_DB = 0.5, 6.0
 
 TONE_S, EDGE_S = 0.5, 0.1
 """Tones shorter than this are signals in a row; a cut nearer than this to an edge of energy is that edge."""
-
-GROUP_GAP_S = 1.3
-"""Events closer than this may be one group, if they sound alike."""
 
 
 @dataclass(frozen=True, slots=True)

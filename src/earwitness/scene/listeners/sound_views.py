@@ -1,4 +1,4 @@
-"""The second opinion's ears: one stretch of sound heard in several ways, and what our own head makes of it.
+"""The second opinion's ears: one stretch of sound heard in several ways.
 
 Views: (b) the stretch cut at 40 dB below its loudest 10 ms, peak 0.5, repeated to 1.5 s; (c) that 1.25 x slower;
 (d) 0.8 x as long. Averaged they steady the tagger on short dry sounds, which it knows badly.

@@ -1,7 +1,7 @@
 """Where somebody speaks: Silero's voice activity detector (the file that faster-whisper carries).
 
 The probabilities of 32 ms steps become stretches by two thresholds, so that a soft syllable does not end one. Tones,
-animals and music seldom pass it (VOICE.md's trials: 2 of 42 recordings without speech), but it alone proves no word.
+animals and music seldom pass it (2 of 42 recordings without speech in trials), but it alone proves no word.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def frames(samples: Floats, size: int) -> Frames | None:
     windows = np.lib.stride_tricks.sliding_window_view(samples, size)[::HOP]
     window = np.hanning(size).astype(np.float32)
     count = len(windows)
-    out = np.zeros((6, count))
+    out = np.zeros((5, count))
     lobe = 4
     for at in range(0, count, 500):  # bounded memory
         block = windows[at : at + 500] * window
@@ -61,7 +61,7 @@ def frames(samples: Floats, size: int) -> Frames | None:
 
 
 def _lines(power: Array, lobe: int, step: float, scale: float) -> Array:
-    """Level, two lines, two shares (and an unused row) of each row of power spectra."""
+    """Level, two lines and two shares of each row of power spectra."""
     rows = np.arange(len(power))
     total = power.sum(axis=1) + 1e-12
     level = 10.0 * np.log10(2.0 * total / scale + 1e-12)
@@ -80,7 +80,7 @@ def _lines(power: Array, lobe: int, step: float, scale: float) -> Array:
             if known is not None:
                 new &= np.abs(at - known) > lobe
             both += np.where(new, power[rows, np.clip(at, 0, power.shape[1] - 1)], 0.0)
-    return np.stack([level, first, second, share / total, both / total, np.zeros(len(power))])
+    return np.stack([level, first, second, share / total, both / total])
 
 
 def _peak(power: Array, rows: npt.NDArray[np.int64], lobe: int, step: float) -> tuple[Array, Array]:

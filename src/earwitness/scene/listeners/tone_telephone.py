@@ -28,7 +28,7 @@ Form = Literal["dtmf", "dial", "busy", "ringback"]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One signal of a line. `used` are the runs it consists of."""
+    """One signal of a line: times in seconds from the start of the samples, frequencies in Hz, period in seconds."""
 
     form: Form
     start: float

@@ -29,7 +29,7 @@ LEAST_VOICED = 15
 BAND_HZ = 3_700.0
 BAND_DB = 45.5
 """Speech whose level above BAND_HZ lies this far under the level below it came through a telephone's band."""
-DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "my"})
+DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my", "bo"})
 """Languages counted in characters."""
 
 MIRTH = {

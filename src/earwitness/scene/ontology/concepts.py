@@ -79,10 +79,6 @@ class Ontology:
         """Whether `ancestor` is `key` or lies above it."""
         return any(c.key == ancestor for c in self.ancestors(key))
 
-    def children(self, key: str) -> tuple[str, ...]:
-        """Keys directly below `key`, in the file's order."""
-        return tuple(k for k, c in self.concepts.items() if c.parent == key)
-
     def of_label(self) -> dict[str, str]:
         """Class label -> key of its concept."""
         return {label: c.key for c in self.concepts.values() for label in c.labels}

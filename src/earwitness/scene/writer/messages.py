@@ -120,7 +120,6 @@ class Happening(Message):
     exact: bool = False
     side: Side | None = None
     background: bool = False
-    loud: bool = False
     throughout: bool = False
     running: bool = False
     closes: bool = False
@@ -175,7 +174,6 @@ class Speaking(Message):
     language_certainty: Certainty | None = "sure"
     text: str = ""
     translation: str | None = None
-    rough: bool = False
     doubtful: bool = False
     sung: bool = False
     shortened: tuple[str, ...] = ()
@@ -250,11 +248,12 @@ class Changing(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting(Message):
-    """The room as heard: a key of `places.toml`. decay_s: how long its sound takes to die away; close: a voice is close
-    to the microphone."""
+    """The room as heard: a key of `places.toml`. decay_s: how long its sound takes to die away; close: voices are close
+    to the microphone; several: there are more than one."""
 
     room: str
     close: bool = False
+    several: bool = False
     decay_s: float | None = None
 
 
@@ -296,7 +295,6 @@ class Absence(Message):
     """What was listened for everywhere and not found: keys of frames.toml."""
 
     missing: tuple[str, ...]
-    rest: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

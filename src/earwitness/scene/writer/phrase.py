@@ -33,7 +33,7 @@ class Verb:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Words as they were recognised, with English beside them where there is some. rough: say that it is rough."""
+    """Words as they were recognised, with English beside them where there is some."""
 
     text: str
     translation: str | None = None

@@ -37,7 +37,7 @@ def read(
         cut: what stands for the audio of the data URL, and that audio, where it was cut out of the body.
 
     Raises:
-        BadRequest: anything that CONTRACT's table names, with the field where it is known.
+        BadRequest: what the service refuses too, with the field where it is known.
     """
     model = asking.known_model(body.get("model"), models)
     given = body.get("input")
@@ -48,7 +48,7 @@ def read(
         parameters = {}
     if not isinstance(given, dict) or not isinstance(parameters, dict):
         raise BadRequest("Required body invalid, please check the request body format.", code="invalid_body")
-    asking.refuse_others({k: v for k, v in parameters.items() if k in ("tools", "modalities", "response_format")})
+    asking.refuse_others(parameters)
     wanted = asking.wanted(parameters.get("earwitness"))
     options = asking.options(parameters, LARGEST_SEED)
     found = asking.messages(given.get("messages"), _content)

@@ -116,10 +116,7 @@ class Upload:
 def refusal(error: EarwitnessError, call_id: str) -> Reply:
     """An error of the form: two of them have names of their own here."""
     if isinstance(error, TooLarge):
-        code, sentence = (
-            "EntityTooLarge",
-            f"The file is too large: it must be smaller than {error.facts['limit']} bytes.",
-        )
+        code, sentence = "EntityTooLarge", error.message
     elif isinstance(error, BadRequest):
         code, sentence = "InvalidArgument", error.message
     else:

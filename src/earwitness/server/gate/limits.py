@@ -8,7 +8,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class KeyLimits:
-    """Limits of one key; None: the server's default, 0: none at all."""
+    """Limits of one key; None: the server's default, 0: no limit (but a budget of 0 refuses every call)."""
 
     requests_per_minute: int | None = None
     """Captions asked for in a minute."""

@@ -40,7 +40,7 @@ def read(
         cut: what stands for the audio of the data URL, and that audio, where it was cut out of the body.
 
     Raises:
-        BadRequest: anything that CONTRACT's table names, with the field where it is known.
+        BadRequest: what the service refuses too, with the field where it is known.
     """
     model = asking.known_model(body.get("model"), models)
     asking.refuse_others(body)

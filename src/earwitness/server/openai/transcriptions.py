@@ -67,6 +67,7 @@ async def answer(exchange: Exchange, door: Door, headers: Headers) -> None:
     if not headers.get("content-type", "").lower().startswith("multipart/form-data"):
         await exchange.bodies.refuse(headers, door.receive)
         raise BadRequest("A form is expected: multipart/form-data with a file and a model.", code="bad_request")
+    await exchange.room(principal, headers, door.receive)
     async with exchange.bodies.raw(headers, door.receive, most + FORM_ROOM) as body:
         wanted = await read(headers, body, exchange.options.models, most)
         await door.attended(_told(exchange, door, principal, wanted))

@@ -31,7 +31,6 @@ class Memory:
     once: set[str] = field(default_factory=set)
     elements: dict[str, Element] = field(default_factory=dict)
     element_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    grounds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     feelings: dict[str, tuple[str, Certainty]] = field(default_factory=dict)
     feeling_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reading: tuple[str, ...] = ()

@@ -199,7 +199,7 @@ def setting(part: Part, memory: Memory) -> list[Message]:
             return [
                 Setting(
                     because=(s.id,), certainty=level, salience=0.6, span=s.span, room=s.room, close=close,
-                    decay_s=s.decay_s,
+                    several=len(memory.persons) > 1, decay_s=s.decay_s,
                 )
             ]  # fmt: skip
     return []

@@ -29,7 +29,8 @@ ALONE = ("music", "other_voice", "other_sound")
 def setting(m: Setting, w: Wording) -> list[Clause]:
     """The room, hedged where it is not sure."""
     certain = "sure" if m.certainty == "sure" else "likely"
-    key = f"{m.room}_close" if m.close and m.room == "dry" else m.room
+    near = "_voices" if m.several else "_close"
+    key = f"{m.room}{near}" if m.close and m.room == "dry" else m.room
     wet = m.room in ("live", "hall", "cathedral") and m.decay_s is not None
     decay = f", taking {numbers.length(m.decay_s)} to die away" if wet and m.decay_s is not None else ""
     return [w.clause(f"setting.{key}_{certain}", m, {"decay": decay}, "room")]

@@ -1,0 +1,53 @@
+"""One thread for linear algebra, also where clips are heard side by side."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import ThreadpoolController
+
+from earwitness.scene.linear_algebra import one_thread
+
+
+def threads() -> set[int]:
+    """Threads that the linear algebra of this process may use now."""
+    np.dot(np.ones((2, 2)), np.ones((2, 2)))  # loaded
+    return {row["num_threads"] for row in ThreadpoolController().info() if row["user_api"] == "blas"}
+
+
+def test_the_limit_holds_until_the_last_has_gone_and_is_given_back() -> None:
+    before = threads()
+    if before == {1}:
+        pytest.skip("one thread is all there is")
+    first_in, second_in, first_out = threading.Event(), threading.Event(), threading.Event()
+    seen: dict[str, set[int]] = {}
+
+    def first() -> None:
+        with one_thread():
+            first_in.set()
+            assert second_in.wait(10)
+        first_out.set()
+
+    def second() -> None:
+        assert first_in.wait(10)
+        with one_thread():
+            second_in.set()
+            assert first_out.wait(10)
+            seen["alone"] = threads()
+
+    both = [threading.Thread(target=work) for work in (first, second)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert seen["alone"] == {1}
+    assert threads() == before
+
+
+def test_an_error_gives_it_back_too() -> None:
+    before = threads()
+    with pytest.raises(ZeroDivisionError), one_thread():
+        raise ZeroDivisionError
+    assert threads() == before
