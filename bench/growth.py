@@ -228,7 +228,7 @@ def main() -> None:
     """Runs one of the measurements and writes its result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["length", "hours", "clips"])
-    parser.add_argument("--minutes", default="1,5,15,40", help="length: lengths, in rising order")
+    parser.add_argument("--minutes", default="1,10,40", help="length: lengths, in rising order")
     parser.add_argument("--repeats", type=int, default=2, help="length: runs of each; five up to a minute")
     parser.add_argument("--whole", type=float, default=10.0, help="length: up to here faster-whisper runs to its end")
     parser.add_argument("--hours", type=float, default=3.0)

@@ -84,7 +84,7 @@ PARTS = (
     ),
     Part(
         "growth",
-        "growth length --minutes 1,5,15,40 --repeats 2 --whole 5",
+        "growth length --minutes 1,10,40 --repeats 2 --whole 1",
         "growth length --minutes 0.5,1,2 --repeats 1 --whole 1",
         ("growth-length",),
         "faster-whisper",
@@ -100,7 +100,7 @@ PARTS = (
     Part("load", "load --seconds 30", "load --seconds 8", ("load-scene",), "the engine without a server"),
     Part(
         "scaling",
-        "scaling",
+        "scaling --clips 40 --loop 4",
         "scaling --clips 16 --rounds 1 --loop 2",
         ("scaling",),
         "one worker; the command once a clip",

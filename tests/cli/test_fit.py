@@ -60,10 +60,11 @@ def test_a_full_disk_leaves_nothing_half_written(
         Path(to).write_bytes(b"RIFF")
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    assert run(["fit", "tone.wav", "a.mp3"]) == 0
     monkeypatch.setattr(shutil, "copyfile", full)
-    assert run(["fit", "tone.wav", "copy.wav"]) == 1
-    assert "copy.wav cannot be written (No space left on device)" in capsys.readouterr().err
-    assert [p.name for p in wav.parent.iterdir()] == ["tone.wav"]
+    assert run(["fit", "a.mp3", "copy.mp3"]) == 1
+    assert "copy.mp3 cannot be written (No space left on device)" in capsys.readouterr().err
+    assert sorted(p.name for p in wav.parent.iterdir()) == ["a.mp3", "tone.wav"]
 
 
 def test_nothing_is_overwritten_without_y(wav: Path, capsys: pytest.CaptureFixture[str]) -> None:

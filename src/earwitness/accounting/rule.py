@@ -7,6 +7,7 @@ decoded samples ÷ rate; they are rounded to the millisecond before the tokens a
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 AUDIO_TOKENS_PER_SECOND = 12.5
 """Audio tokens per second of audio."""
@@ -16,6 +17,7 @@ TEXT_TOKENS = 8
 <|im_start|>assistant\\n`, without the two audio marks."""
 
 
+@lru_cache(maxsize=256)  # asked for several times in a call
 def audio_tokens(seconds: float, per_second: float = AUDIO_TOKENS_PER_SECOND) -> int:
     """The audio tokens of a clip.
 
