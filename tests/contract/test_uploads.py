@@ -214,7 +214,7 @@ def test_38_the_size_of_files(store: Served, tmp_path: Path) -> None:
                 "The audio format is illegal and cannot be opened.",
             )
         else:
-            with pytest.raises(UploadFileException, match=str(LIMIT - 1)):
+            with pytest.raises(UploadFileException, match=f"{LIMIT - 1:,} bytes"):
                 native(store, [{"audio": f"file://{path}"}])
     assert len(stored(store)) == 1
     assert store.left() == []

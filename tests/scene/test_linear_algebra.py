@@ -46,6 +46,29 @@ def test_the_limit_holds_until_the_last_has_gone_and_is_given_back() -> None:
     assert threads() == before
 
 
+def test_a_thread_that_has_heard_and_lives_on_is_in_nobodys_way() -> None:
+    before = threads()
+    heard, over = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with one_thread():
+            pass
+        heard.set()
+        assert over.wait(10)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert heard.wait(10)
+    try:
+        assert threads() == before
+        with one_thread():
+            assert threads() == {1}
+        assert threads() == before
+    finally:
+        over.set()
+        thread.join()
+
+
 def test_an_error_gives_it_back_too() -> None:
     before = threads()
     with pytest.raises(ZeroDivisionError), one_thread():
