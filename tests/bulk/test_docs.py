@@ -13,7 +13,8 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "bulk.md").read_text(encoding="utf
 
 def test_every_option_of_the_guide_exists() -> None:
     options = {name for p in command.params for name in p.opts}
-    others = {"--json", "--head", "--port", "--address", "--clips"}  # of `caption`, `ray start` and the bench
+    others = {"--json", "--head", "--port", "--address"}  # of `caption` and `ray start`
+    others |= {"--clips", "--loop", "--editable"}  # of the bench and of pip
     assert set(re.findall(r"(--[a-z][a-z-]*)", GUIDE)) - others <= options
 
 
