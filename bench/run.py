@@ -240,12 +240,14 @@ def chosen(a: argparse.Namespace) -> list[Part]:
 
 def over(bench: Bench, parts: list[Part], resume: bool) -> None:
     """Runs parts in order, neighbours that time nothing side by side."""
-    numbered = [(part, f"{number}/{len(parts)}") for number, part in enumerate(parts, 1)]
-    for part, place in numbered:
+    left: list[tuple[Part, str]] = []
+    for number, part in enumerate(parts, 1):
+        place = f"{number}/{len(parts)}"
         if resume and bench.has(part):
             print(f"[{place}] {part.name}: has a result newer than the program, left out", flush=True)
-    numbered = [n for n in numbered if not (resume and bench.has(n[0]))]
-    for timed, some in itertools.groupby(numbered, lambda n: n[0].timed):
+        else:
+            left.append((part, place))
+    for timed, some in itertools.groupby(left, lambda n: n[0].timed):
         with ThreadPoolExecutor(1 if timed else os.cpu_count()) as pool:
             try:
                 list(pool.map(lambda n: bench.run(*n), some))

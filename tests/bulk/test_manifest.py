@@ -169,7 +169,6 @@ def test_a_broken_tar_is_named(tmp_path: Path) -> None:
 
 
 def test_a_broken_parquet_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
     (tmp_path / "s.parquet").write_bytes(b"no parquet" * 200)
     with pytest.raises(BadRequest, match=r"s\.parquet cannot be read"):
         read(str(tmp_path / "s.parquet"))

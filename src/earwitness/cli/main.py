@@ -10,6 +10,8 @@ import sys
 
 import click
 
+from earwitness.cli.leaving import leave
+
 COMMANDS = {
     "caption": "Say what can be heard in audio files.",
     "serve": "Answer the captioner's HTTP protocols on this machine.",
@@ -79,14 +81,7 @@ def cli() -> None:
 def main() -> None:
     """Runs the command line and ends the process: 0 done, 1 failed, 2 wrong call, 3 some failed, 130 interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Work that cannot be interrupted may still run in a thread; it holds nothing that must be tidied up.
-    status = run()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            status = status or FAILED
-    os._exit(status)
+    leave(run())
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from earwitness import assemble
+from earwitness.cli.leaving import leave
 from earwitness.cli.progress import Bars
 from earwitness.errors import EarwitnessError
 from earwitness.server.gate.keys import Keys, default_file
@@ -99,7 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)  # the interpreter's own end would wait for a thread that still hears the rest of a part
+    leave(main())

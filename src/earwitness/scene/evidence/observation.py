@@ -166,6 +166,10 @@ class Utterance(Observation):
         return self.language
 
 
+DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my", "bo"})
+"""Languages written without blanks between words: measured in characters."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice(Observation):
     """How one speaker's voice sounds over the span. One Voice for each speaker and part.

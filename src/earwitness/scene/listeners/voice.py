@@ -17,7 +17,7 @@ import numpy as np
 from earwitness.clip import RATE, Clip, Floats
 from earwitness.scene.evidence.certainty.limits import limits
 from earwitness.scene.evidence.evidence import overlap
-from earwitness.scene.evidence.observation import Span, Utterance, Voice
+from earwitness.scene.evidence.observation import DENSE, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.listeners.listener import Activity, Context, Patches, Report
 from earwitness.scene.listeners.voice_pitch import PitchTracker, hertz
@@ -29,9 +29,6 @@ LEAST_VOICED = 15
 BAND_HZ = 3_700.0
 BAND_DB = 45.5
 """Speech whose level above BAND_HZ lies this far under the level below it came through a telephone's band."""
-DENSE = frozenset({"zh", "ja", "yue", "th", "lo", "km", "my", "bo"})
-"""Languages counted in characters."""
-
 MIRTH = {
     "laughter": ("Laughter", "Giggle", "Chuckle, chortle", "Belly laugh", "Snicker"),
     "crying": ("Crying, sobbing", "Whimper", "Wail, moan"),

@@ -6,10 +6,10 @@ import re
 
 from earwitness.scene.evidence.certainty import certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
-from earwitness.scene.evidence.observation import Emotion, Space, Utterance, Voice
+from earwitness.scene.evidence.observation import DENSE, Emotion, Space, Utterance, Voice
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.memory import Memory
-from earwitness.scene.writer.content.speech import DENSE, Turn, words_of
+from earwitness.scene.writer.content.speech import Turn, words_of
 from earwitness.scene.writer.lexicon import lexicon
 from earwitness.scene.writer.messages import (
     Certainty,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from earwitness.scene.evidence.certainty import certainty, certainty_of
 from earwitness.scene.evidence.evidence import Evidence, overlap
-from earwitness.scene.evidence.observation import Act, Music, Quality, Span, Utterance, Voice
+from earwitness.scene.evidence.observation import DENSE, Act, Music, Quality, Span, Utterance, Voice
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.happenings import beneath
 from earwitness.scene.writer.content.memory import Memory
@@ -29,9 +29,6 @@ ENDS_WORDS = 12
 NAMED = 0.7
 HINTED = 0.5
 """Language probabilities from which a language is named, or named with a hedge."""
-
-DENSE = ("zh", "ja", "yue", "th", "lo", "km", "my", "bo")
-"""Languages written without blanks between words: two characters are counted as a word."""
 
 FRONT_TIME_S = 0.75
 AMONG_TIME_S = 0.35
