@@ -30,7 +30,6 @@ import tempfile
 import time
 import wave
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ import numpy as np
 
 from bench.long import labels, shared
 from bench.machine import machine, save
+from bench.memory import once_mb
 from earwitness import assemble
 from earwitness.bulk import manifest
 from earwitness.bulk.run import Run
@@ -236,7 +236,7 @@ def memory(a: argparse.Namespace) -> dict[str, Any]:
         seen: list[tuple[int, float]] = []
         while process.poll() is None:
             done = out.read_bytes().count(b"\n") if out.exists() else 0
-            seen.append((done, resident(process.pid)))
+            seen.append((done, once_mb(process.pid)))
             time.sleep(1.0)
     early = [m for done, m in seen if a.clips * 0.1 <= done < a.clips * 0.3]
     late = [m for done, m in seen if done >= a.clips * 0.8]
@@ -309,32 +309,6 @@ def opened(path: Path) -> dict[str, float]:
         heap = float(page.evaluate("performance.memory.usedJSHeapSize")) / 1e6
         browser.close()
     return {"open_s": round(shown, 2), "search_s": round(searched, 2), "heap_mb": round(heap, 1)}
-
-
-def resident(pid: int) -> float:
-    """MB of a process and its descendants; pages that several share are counted once (proportional set size)."""
-    total = 0
-    for each in family(pid):
-        try:
-            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
-            total += next(int(x.split()[1]) for x in lines if x.startswith("Pss:"))
-        except (OSError, StopIteration):  # it ended meanwhile
-            continue
-    return total / 1000
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parent = int(path.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(path.parent.name))
-    found, waiting = [], [pid]
-    while waiting:
-        found.append(waiting.pop())
-        waiting += children.get(found[-1], [])
-    return found
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from typing import Any
 from bench import kept
 from bench.long import labels, quiet, shared, talk
 from bench.machine import machine, save, spread, table
+from bench.memory import once_mb
 
 COMMAND = str(Path(sys.executable).parent / "earwitness")
 THREADS = 2
@@ -148,41 +149,17 @@ def _sides(pairs: list[tuple[float, float]]) -> dict[str, float]:
 # ---------------------------------------------------------------- long clips
 
 
-def _tree_rss(pid: int) -> int:
-    """Resident bytes of a process and its children: proportional set size, so that shared pages count once."""
-    total = 0
-    for p in [pid, *_children(pid)]:
-        try:
-            text = Path(f"/proc/{p}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += next((int(x.split()[1]) for x in text.splitlines() if x.startswith("Pss:")), 0) * 1024
-    return total
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            kids = [int(x) for x in task.read_text().split()]
-        except OSError:
-            continue
-        for kid in kids:
-            found += [kid, *_children(kid)]
-    return found
-
-
 def watched(command: list[str], timeout: float) -> dict[str, float]:
     """Runs a command; seconds to its first output byte, in all, and the peak of all its processes in MB."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    peak, first = 0, 0.0
+    peak, first = 0.0, 0.0
     done = threading.Event()
 
     def sample() -> None:
         nonlocal peak
         while not done.wait(0.1):
-            peak = max(peak, _tree_rss(process.pid))
+            peak = max(peak, once_mb(process.pid))
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
@@ -200,7 +177,7 @@ def watched(command: list[str], timeout: float) -> dict[str, float]:
     return {
         "first_s": round(first, 2),
         "total_s": round(time.perf_counter() - started, 1),
-        "peak_mb": round(peak / 1e6),
+        "peak_mb": round(peak),
         "exit": code,
     }
 

@@ -31,10 +31,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.bulk import resident
 from bench.caption import COMMAND, PEER, watched
 from bench.long import SEED, labels, minute, shared, talk
 from bench.machine import machine, save, spread, table
+from bench.memory import once_mb
 from earwitness.clip import RATE
 from earwitness.intake import Intake
 from earwitness.source import PathSource
@@ -154,7 +154,7 @@ def hours(a: argparse.Namespace) -> dict[str, Any]:
         seen: list[tuple[float, float, float]] = []
         while process.poll() is None:
             now = time.perf_counter() - begun
-            seen.append((round(now, 1), out.stat().st_size, round(resident(process.pid), 1)))
+            seen.append((round(now, 1), out.stat().st_size, round(once_mb(process.pid), 1)))
             time.sleep(2.0)
         took = time.perf_counter() - begun
         if process.returncode:
@@ -190,7 +190,7 @@ def clips(a: argparse.Namespace) -> dict[str, Any]:
                     file.seek(place)
                     new = file.read()
                 place, rows = place + len(new), rows + new.count(b"\n")
-            seen.append((round(time.perf_counter() - begun, 1), rows, round(resident(process.pid), 1)))
+            seen.append((round(time.perf_counter() - begun, 1), rows, round(once_mb(process.pid), 1)))
             time.sleep(1.0)
         if process.returncode:
             raise RuntimeError(f"exit {process.returncode}")

@@ -24,7 +24,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from typing import Any
 import aiohttp
 
 from bench.machine import machine, save
+from bench.memory import once_mb, resident_mb
 from bench.servers import CHAT, MODEL, STARTED, TESTS
 
 GENERATION = "/api/v1/services/aigc/multimodal-generation/generation"
@@ -180,30 +181,6 @@ def server(engine: str, workers: int, folder: Path) -> Iterator[tuple[int, str]]
         process.communicate(timeout=60)
 
 
-def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    found = [pid]
-    with suppress(OSError):  # it has ended meanwhile
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += tree(int(child))
-    return found
-
-
-def memory_mb(pid: int) -> dict[str, float]:
-    """Memory of a process and all below it in MB: resident (shared pages count for each), and each page once."""
-    sums: Counter[str] = Counter()
-    for one in tree(pid):
-        try:
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            name, _, value = line.partition(":")
-            if name in ("Rss", "Pss"):
-                sums[name] += int(value.split()[0])
-    return {"resident": sums["Rss"] / 1024, "once": sums["Pss"] / 1024}
-
-
 async def crowd(root: str, pid: int, clients: int, seconds: float) -> tuple[Seen, list[float]]:
     """So many clients for so long: what they saw, and the server's memory each second."""
     people = Crowd(root, clips(), seed=7)
@@ -214,7 +191,7 @@ async def crowd(root: str, pid: int, clients: int, seconds: float) -> tuple[Seen
 
         async def watch() -> None:
             while True:
-                samples.append((await asyncio.to_thread(memory_mb, pid))["once"])
+                samples.append(await asyncio.to_thread(once_mb, pid))
                 await asyncio.sleep(max(1.0, seconds / 60))
 
         watching = asyncio.create_task(watch())
@@ -301,7 +278,7 @@ def shared(engine: str, workers: int, folder: Path) -> dict[str, Any]:
     """Memory of a server that has captioned each clip of the mix with each of its workers."""
     with server(engine, workers, folder) as (pid, root):
         asyncio.run(crowd(root, pid, 4 * workers, 15.0))
-        return {"workers": workers, **{name: round(mb) for name, mb in memory_mb(pid).items()}}
+        return {"workers": workers, "resident": round(resident_mb(pid)), "once": round(once_mb(pid))}
 
 
 def main() -> None:
