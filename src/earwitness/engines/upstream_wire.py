@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +11,7 @@ import numpy as np
 import pybase64
 
 from earwitness.caption import Sampling
-from earwitness.clip import RATE, Ints
+from earwitness.clip import Ints, wav_header
 from earwitness.errors import Failed
 
 Form = Literal["raw", "audio_url", "data_url"]
@@ -45,14 +44,6 @@ _PARTS: Mapping[Form, tuple[str, str]] = {
     "audio_url": ('{"type":"audio_url","audio_url":{"url":"data:audio/wav;base64,', '"}}'),
     "data_url": ('{"type":"input_audio","input_audio":{"data":"data:;base64,', '"}}'),
 }
-
-
-def wav_header(samples: int) -> bytes:
-    """The 44 bytes before 16-bit mono PCM at 16 kHz."""
-    size = samples * 2
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16, b"data", size
-    )
 
 
 class Body:
