@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import Entry, grammar, lexicon
 from earwitness.scene.writer.phrase import Items, Noun
 
@@ -53,6 +54,13 @@ def in_scene(e: Entry) -> Noun:
     if e.clausal and e.by:
         return Noun(f"{e.by} {grammar.ing(e.verb)}", "one", article=e.article)
     return single(e) if e.noun else going_on(e)
+
+
+def supposed(concept: str, many: bool) -> Noun:
+    """What something told by its form may be: of several strokes "knocks", of several calls "a dog barking"."""
+    e, known = entry(concept), ontology()
+    strokes = concept in known and known[concept].kind == "impulsive" and not known.within(concept, "animal")
+    return several(e) if many and strokes and not e.clausal else in_scene(e)
 
 
 def known(e: Entry) -> Noun:
