@@ -23,7 +23,7 @@ def writing(folder: Path, failures: list[Exception]) -> Iterator[Writer]:
             raise failures.pop(0)
         connection.execute(text("create table if not exists paid (cents integer)"))
 
-    writer = Writer(engine, opened, lambda connection: None, 60.0, 10.0)
+    writer = Writer(engine, opened, lambda _: None, 60.0, 10.0)
     writer.start()
     try:
         yield writer

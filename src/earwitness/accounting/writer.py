@@ -117,7 +117,7 @@ class Writer:
                 break
             try:
                 self._write()
-            except Exception as error:  # whatever a driver raises: nobody else would see this thread end
+            except Exception as error:  # noqa: BLE001  nobody would see this thread end
                 self._broken(error)
         for work in self._pending:
             _fail(work)
