@@ -27,9 +27,10 @@ async def batches(
 ) -> AsyncGenerator[tuple[T, ...], None]:
     """Events in batches, and an empty batch whenever nothing came for `keep_alive_s` seconds.
 
-    What has come leaves at once, the first text before what comes with it is fetched; with `gap_s`, not before so many seconds have passed since the last batch. A wait
-    that runs out never cancels the pending event: a task of its own takes the events, at most `AHEAD` before they
-    leave. What was gathered before an error leaves before the error does. Closing this generator closes `events`.
+    What has come leaves at once, the first text before what comes with it is fetched; with `gap_s`, not before so many
+    seconds have passed since the last batch. A wait that runs out never cancels the pending event: a task of its own
+    takes the events, at most `AHEAD` before they leave. What was gathered before an error leaves before the error does.
+    Closing this generator closes `events`.
     """
     loop = asyncio.get_running_loop()
     gathered: list[T] = []
