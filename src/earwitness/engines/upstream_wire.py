@@ -11,13 +11,12 @@ import numpy as np
 import pybase64
 
 from earwitness.caption import Sampling
-from earwitness.clip import Ints, wav_header
+from earwitness.clip import WAV_HEADER, Ints, wav_header
 from earwitness.errors import Failed
 
 Form = Literal["raw", "audio_url", "data_url"]
-HEADER_BYTES = 44
 FIRST_BYTES = 1
-"""Bytes of the samples that are encoded with the header: 44 + 1 is a multiple of 3."""
+"""Bytes of the samples that are encoded with the header: with its 44 they are a multiple of 3."""
 BLOCK_BYTES = 3 * 131_072
 """Bytes encoded at a time; a multiple of 3, so that blocks of base64 join without padding."""
 
@@ -61,7 +60,7 @@ class Body:
         self._tail = f"{after}]}}]}}".encode()
 
     def __len__(self) -> int:
-        size = HEADER_BYTES + 2 * len(self._pcm)
+        size = WAV_HEADER + 2 * len(self._pcm)
         return len(self._head) + 4 * -(-size // 3) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:
