@@ -62,6 +62,14 @@ PARTS = (
         timed=False,
     ),
     Part(
+        "acoustics",
+        "acoustics",
+        "acoustics --only clipping --only side --only hum",
+        ("acoustics",),
+        "what is known of generated clips",
+        timed=False,
+    ),
+    Part(
         "cloze",
         "cloze bench/results/quality.json",
         "cloze bench/results/quick/quality.json",
@@ -84,7 +92,7 @@ PARTS = (
     ),
     Part(
         "growth",
-        "growth length --minutes 1,10,40 --repeats 2 --whole 1",
+        "growth length --minutes 1,8,40 --repeats 2 --whole 1",
         "growth length --minutes 0.5,1,2 --repeats 1 --whole 1",
         ("growth-length",),
         "faster-whisper",
@@ -109,13 +117,6 @@ PARTS = (
     Part("upstream", "upstream", "upstream --repeats 3", ("upstream",), "the same call sent straight to the upstream"),
     Part("ledger", "ledger", "ledger --requests 300", ("ledger",), "none: requests a second"),
     Part("decode", "decode --rounds 1", None, ("decode",), "the `ffmpeg` command line"),
-    Part(
-        "acoustics",
-        "acoustics",
-        "acoustics --only clipping --only side --only hum",
-        ("acoustics",),
-        "what is known of generated clips",
-    ),
 )
 LONG = (
     Part("hours", "growth hours --hours 3", None, ("growth-hours",), "itself, near the start", 7200.0),

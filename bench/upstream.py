@@ -30,9 +30,10 @@ from aiohttp import web
 from bench.machine import machine, save, spread, table
 from bench.peers import free_port
 from earwitness.caption import Options
+from earwitness.clip import wav_header
 from earwitness.engines.options import UpstreamOptions
 from earwitness.engines.upstream import UpstreamEngine
-from earwitness.engines.upstream_wire import DIALECTS, Body, wav_header
+from earwitness.engines.upstream_wire import DIALECTS, Body
 from earwitness.intake import Intake, Limits
 from earwitness.source import InlineSource
 

@@ -58,7 +58,6 @@ class Options:
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
     sampling: Sampling | None = None
-    evidence: bool = True
     windows: bool = False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,18 @@ RATE = 16_000
 BLOCK_S = 0.1
 """Length in seconds of one block of the profile."""
 
+WAV_HEADER = 44
+"""Bytes of `wav_header`."""
+
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int16]
+
+
+def wav_header(samples: int) -> bytes:
+    """The header before so many samples of `Clip.pcm` in a WAV file (RIFF, PCM, 16 bits, mono); sizes end at 4 GiB."""
+    size = min(samples * 2, 2**32 - 37)
+    form = struct.pack("<HHIIHH", 1, 1, RATE, RATE * 2, 2, 16)
+    return struct.pack("<4sI8sI16s4sI", b"RIFF", 36 + size, b"WAVEfmt ", len(form), form, b"data", size)
 
 
 @dataclass(frozen=True, slots=True)

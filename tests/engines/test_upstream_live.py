@@ -10,13 +10,12 @@ import pytest
 
 from earwitness.caption import Delta, Finish, Options, Sampling, fold
 from earwitness.captioner import Captioner
-from earwitness.clip import Clip
+from earwitness.clip import Clip, wav_header
 from earwitness.engine import Engine
 from earwitness.engines.options import QwenOptions, SceneOptions, UpstreamOptions
 from earwitness.engines.qwen import QwenEngine
 from earwitness.engines.scene import SceneEngine
 from earwitness.engines.upstream import UpstreamEngine
-from earwitness.engines.upstream_wire import wav_header
 from earwitness.errors import Failed
 from earwitness.intake import Intake
 from earwitness.source import InlineSource

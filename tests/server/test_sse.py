@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from earwitness.caption import Delta, Heard, Note
+from earwitness.caption import Delta, Event, Heard, Note
 from earwitness.errors import Cancelled
 from earwitness.server.sse import AHEAD, NOTES_AT_ONCE, Pieces, batches, while_connected
 
@@ -38,6 +38,22 @@ async def test_what_has_come_leaves_at_once_without_a_gap() -> None:
     source = Source(1, 2, 0.02, 3, 0.02, 4)
     assert [b async for b in batches(source.events(), 5.0)] == [(1, 2), (3,), (4,)]
     assert source.closed
+
+
+async def test_the_first_text_leaves_before_the_next_is_asked_for() -> None:
+    asked = 0
+
+    async def events() -> AsyncGenerator[Event, None]:
+        nonlocal asked
+        yield Heard()
+        for text in ("one", "two", "three"):
+            asked += 1
+            yield Delta(text)
+
+    async with aclosing(batches(events(), 5.0)) as told:
+        assert await anext(told) == (Heard(), Delta("one"))
+        assert asked == 1
+        assert await anext(told) == (Delta("two"), Delta("three"))
 
 
 async def test_an_engine_runs_ahead_of_its_client_to_a_bound() -> None:

@@ -117,7 +117,7 @@ class Writer:
                 break
             try:
                 self._write()
-            except DBAPIError as error:
+            except Exception as error:  # noqa: BLE001  nobody would see this thread end
                 self._broken(error)
         for work in self._pending:
             _fail(work)
@@ -187,16 +187,16 @@ class Writer:
 
     def _disconnect(self) -> None:
         if self._connection is not None:
-            with suppress(DBAPIError):
+            with suppress(Exception):
                 self._connection.close()
             self._connection = None
 
-    def _broken(self, error: DBAPIError) -> None:
+    def _broken(self, error: Exception) -> None:
         """The database is away: who waited long enough fails, the rest is tried again."""
         now = time.monotonic()
         if self._failed_at is None:
             self._failed_at = now
-            log.error("the ledger does not answer: %s", str(error.orig).strip().replace("\n", " "))
+            log.error("the ledger does not answer: %s", str(getattr(error, "orig", error)).strip().replace("\n", " "))
         self._disconnect()
         kept: list[Work] = []
         for work in self._pending:

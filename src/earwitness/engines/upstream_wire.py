@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -12,13 +11,12 @@ import numpy as np
 import pybase64
 
 from earwitness.caption import Sampling
-from earwitness.clip import RATE, Ints
+from earwitness.clip import WAV_HEADER, Ints, wav_header
 from earwitness.errors import Failed
 
 Form = Literal["raw", "audio_url", "data_url"]
-HEADER_BYTES = 44
 FIRST_BYTES = 1
-"""Bytes of the samples that are encoded with the header: 44 + 1 is a multiple of 3."""
+"""Bytes of the samples that are encoded with the header: with its 44 they are a multiple of 3."""
 BLOCK_BYTES = 3 * 131_072
 """Bytes encoded at a time; a multiple of 3, so that blocks of base64 join without padding."""
 
@@ -47,14 +45,6 @@ _PARTS: Mapping[Form, tuple[str, str]] = {
 }
 
 
-def wav_header(samples: int) -> bytes:
-    """The 44 bytes before 16-bit mono PCM at 16 kHz."""
-    size = samples * 2
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, RATE, RATE * 2, 2, 16, b"data", size
-    )
-
-
 class Body:
     """A request body that is never whole in memory: `len` bytes, iterable again for a second try."""
 
@@ -70,7 +60,7 @@ class Body:
         self._tail = f"{after}]}}]}}".encode()
 
     def __len__(self) -> int:
-        size = HEADER_BYTES + 2 * len(self._pcm)
+        size = WAV_HEADER + 2 * len(self._pcm)
         return len(self._head) + 4 * -(-size // 3) + len(self._tail)
 
     def __iter__(self) -> Iterator[bytes]:

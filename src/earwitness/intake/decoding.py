@@ -326,18 +326,22 @@ def decode_job(job: dict[str, Any], fds: list[int], parts: SimpleNamespace) -> d
     return facts | shape | {"true_peak_dbfs": profile["true_peak_dbfs"], "zero_runs": runs, "sha256": sha256}
 
 
+def silence() -> bytes:
+    """A WAV file of a second of silence at 44.1 kHz in two channels."""
+    samples = bytes(4 * 44_100)
+    form = struct.pack("<HHIIHH", 1, 2, 44_100, 4 * 44_100, 4, 16)
+    return (
+        struct.pack("<4sI8sI16s4sI", b"RIFF", 36 + len(samples), b"WAVEfmt ", 16, form, b"data", len(samples)) + samples
+    )
+
+
 def warm(parts: SimpleNamespace) -> None:
     """Loads all code that a child may need, which can open no file: PyAV's own modules, and what a run brings in."""
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if not module.name.endswith(("__main__", ".datasets")):
             importlib.import_module(module.name)
     fds = [os.memfd_create("warm") for _ in range(4)]
-    samples = np.zeros(2 * 44_100, np.int16).tobytes()
-    form = struct.pack("<HHIIHH", 1, 2, 44_100, 4 * 44_100, 4, 16)
-    os.write(
-        fds[0], struct.pack("<4sI8sI16s4sI", b"RIFF", 36 + len(samples), b"WAVEfmt ", 16, form, b"data", len(samples))
-    )
-    os.write(fds[0], samples)
+    os.write(fds[0], silence())
     os.lseek(fds[0], 0, os.SEEK_SET)
     decode_job({"max_seconds": 2, "decoded_bytes": 1 << 24, "idle_cpu_s": 60, "sha256": ""}, fds, parts)
     os.ftruncate(fds[0], 30)

@@ -12,7 +12,6 @@ import errno
 import io
 import json
 import os
-import struct
 from fractions import Fraction
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -112,10 +111,7 @@ def warm(job: dict[str, Any], parts: SimpleNamespace) -> None:
     """Runs the job on a second of silence: everything that it loads is loaded before no file can be opened."""
     parts.decoding.warm(parts)
     source, out = os.memfd_create("source"), os.memfd_create("out")
-    samples = np.zeros(2 * 44_100, np.int16).tobytes()
-    form = struct.pack("<HHIIHH", 1, 2, 44_100, 4 * 44_100, 4, 16)
-    head = struct.pack("<4sI8sI16s4sI", b"RIFF", 36 + len(samples), b"WAVEfmt ", 16, form, b"data", len(samples))
-    os.pwrite(source, head + samples, 0)
+    os.pwrite(source, parts.decoding.silence(), 0)
     said = encode_job(job | {"source": source, "out": None if job["out"] is None else out}, parts)
     if "error" in said:
         raise SystemExit(f"the encoder {job.get('encoder')} does not work: {said['detail']}")

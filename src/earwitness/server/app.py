@@ -27,6 +27,7 @@ from earwitness.server.gate import origin
 from earwitness.server.log import request_id
 from earwitness.server.openai import reply as openai_reply
 from earwitness.server.openai import routes as openai_routes
+from earwitness.server.page import reply as page_reply
 
 
 def build(exchange: Exchange, further: Sequence[BaseRoute] = ()) -> Starlette:
@@ -120,6 +121,7 @@ class Frame:
 
 REFUSALS: Mapping[str, Callable[[EarwitnessError, str], Reply]] = {
     "/api/": dashscope_reply.refusal,
+    "/page/": page_reply.refusal,
     "": openai_reply.refusal,
 }
 """How a path begins -> an error in the shape of the protocol that lives there; the first that fits."""

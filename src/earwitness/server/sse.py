@@ -27,19 +27,24 @@ async def batches(
 ) -> AsyncGenerator[tuple[T, ...], None]:
     """Events in batches, and an empty batch whenever nothing came for `keep_alive_s` seconds.
 
-    What has come leaves at once; with `gap_s`, not before so many seconds have passed since the last batch. A wait
-    that runs out never cancels the pending event: a task of its own takes the events, at most `AHEAD` before they
-    leave. What was gathered before an error leaves before the error does. Closing this generator closes `events`.
+    What has come leaves at once, the first text before what comes with it is fetched; with `gap_s`, not before so many
+    seconds have passed since the last batch. A wait that runs out never cancels the pending event: a task of its own
+    takes the events, at most `AHEAD` before they leave. What was gathered before an error leaves before the error does.
+    Closing this generator closes `events`.
     """
     loop = asyncio.get_running_loop()
     gathered: list[T] = []
     wake, room = asyncio.Event(), asyncio.Event()
 
     async def take() -> None:
+        silent = True
         async with contextlib.aclosing(events):
             async for event in events:
                 gathered.append(event)
                 wake.set()
+                if silent and isinstance(event, Delta):
+                    silent = False
+                    await asyncio.sleep(0)
                 if len(gathered) >= AHEAD:
                     room.clear()
                     await room.wait()

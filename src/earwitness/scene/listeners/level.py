@@ -19,6 +19,7 @@ from earwitness.scene.evidence.observation import Level, Observation, Quality, S
 from earwitness.scene.evidence.part import Coverage
 from earwitness.scene.evidence.quality import QualityKind
 from earwitness.scene.listeners.listener import Context, Report
+from earwitness.scene.listeners.listener_trend import trend
 
 FLOOR_LUFS = -120.0
 """What the loudness of digital silence is called, so that arithmetic stays finite."""
@@ -53,15 +54,6 @@ def integrated(blocks: Array) -> float | None:
     return round(float(lufs(np.array([kept.mean()]))[0]), 1) if len(kept) else None
 
 
-def line(values: Array) -> tuple[float, float]:
-    """(change over the whole length, correlation) of the least-squares line through `values`."""
-    if len(values) < 3 or float(np.ptp(values)) < 1e-9:
-        return 0.0, 0.0
-    x = np.arange(len(values), dtype=np.float64)
-    r = float(np.corrcoef(x, values)[0, 1])
-    return float(np.polyfit(x, values, 1)[0]) * (len(values) - 1), r
-
-
 def envelope(loudness: Array, count: int) -> Array:
     """90th percentile of the loudness in each of `count` equal windows: pauses between words do not count."""
     return np.array([_upper(np.sort(w)) for w in np.array_split(loudness, count) if len(w)])
@@ -80,7 +72,7 @@ def contour(loudness: Array, limit: dict[str, float]) -> Contour:
     if len(loudness) * BLOCK_S < limit["min_s"]:
         return "even"
     windows = np.maximum(envelope(loudness, 8), -70.0)
-    change, r = line(windows)
+    change, r = trend(windows)
     if abs(change) >= limit["change_db"] and abs(r) >= limit["correlation"]:
         return "rising" if change > 0 else "fading"
     spread = float(np.percentile(windows, 95) - np.percentile(windows, 10))
@@ -107,7 +99,7 @@ def fade(loudness: Array, limit: dict[str, float]) -> float:
 
 def _falls(windows: Array, limit: dict[str, float]) -> bool:
     """Whether `windows` (LUFS) go down far enough, in a line, without rising and without one sudden drop."""
-    change, r = line(windows)
+    change, r = trend(windows)
     steps = np.diff(windows)
     drop = windows[0] - windows[-1]
     even = bool(np.all(steps <= limit["rise_db"])) and float(-steps.min()) <= limit["largest_step"] * drop

@@ -8,6 +8,7 @@ import numpy as np
 
 from earwitness.clip import Floats
 from earwitness.scene.evidence.observation import PatternKind
+from earwitness.scene.listeners.listener_trend import trend
 from earwitness.scene.ontology.concepts import ontology
 
 STEP = 50
@@ -26,11 +27,7 @@ def course(levels: Floats) -> Literal["rising", "falling"] | None:
     if len(steps) < LEAST_STEPS:
         return None
     loud = 10 * np.log10(np.maximum((10 ** (steps / 10)).mean(axis=1), 1e-12))
-    if float(loud.std()) < 1e-6:
-        return None
-    time = np.arange(len(loud))
-    slope = float(np.polyfit(time, loud, 1)[0])
-    change, correlation = slope * (len(loud) - 1), float(np.corrcoef(time, loud)[0, 1])
+    change, correlation = trend(loud)
     if round(abs(change), 2) < CHANGE_DB or round(abs(correlation), 3) < CORRELATION:
         return None
     return "rising" if change > 0 else "falling"

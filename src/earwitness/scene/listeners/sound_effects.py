@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earwitness.clip import RATE, Floats
+from earwitness.scene.listeners.listener_trend import trend
 
 Kind = Literal["whoosh", "boom", "rising", "falling"]
 Ending = Literal["boom", "hit"]
@@ -70,15 +71,6 @@ def smooth(values: Array, width: int = 5) -> Array:
     return out
 
 
-def line(values: Array) -> tuple[float, float]:
-    """(change along the fitted line, correlation with time)."""
-    if len(values) < 4 or float(values.std()) < 1e-6:
-        return 0.0, 0.0
-    time = np.arange(len(values))
-    slope = float(np.polyfit(time, values, 1)[0])
-    return slope * (len(values) - 1), float(np.corrcoef(time, values)[0, 1])
-
-
 def ending(c: Course) -> tuple[Ending, int] | None:
     """What the course ends in, and the frame where that begins: lows that set in, or a hit."""
     n = len(c.level)
@@ -110,7 +102,7 @@ def glide(c: Course) -> Kind | None:
     track = smooth(c.bright[loud[0] : loud[-1] + 1])
     if len(track) * STEP_S < GLIDE_S:
         return None
-    change, straight = line(track)
+    change, straight = trend(track)
     if round(abs(change), 2) < GLIDE_OCTAVES or round(abs(straight), 3) < GLIDE_LINE:
         return None
     return "rising" if change > 0 else "falling"
@@ -137,7 +129,7 @@ def boom(c: Course) -> bool:
     if top * STEP_S > BOOM_ATTACK_S or (len(level) - top) * STEP_S < BOOM_S:
         return False
     loud = level >= level[top] - WITHIN_DB
-    change, straight = line(level[top:])
+    change, straight = trend(level[top:])
     return float(np.median(c.share[loud])) >= BOOM_LOW and change <= -BOOM_DB and straight <= -0.7
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from earwitness.clip import RATE, Floats
 from earwitness.errors import WeightsError
+from earwitness.scene.listeners.listener_runtime import session
 from earwitness.scene.listeners.sound_tagger import looped
 from earwitness.scene.ontology.concepts import ontology
 
@@ -83,17 +84,10 @@ class SecondTagger:
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        import onnxruntime
-
         self.terms = read_terms(folder)
         self.classes = read_classes(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(folder / "tagger.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = session(folder / "tagger.onnx", threads)
         except Exception as error:
             raise WeightsError(f"{folder}: tagger.onnx cannot be loaded: {error}") from error
         self._input = self._session.get_inputs()[0].name

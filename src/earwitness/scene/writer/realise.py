@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from earwitness.scene.writer.lexicon.grammar import article, third_person
+from earwitness.scene.writer.lexicon import grammar
 from earwitness.scene.writer.phrase import Clause, Fixed, Items, Line, Noun, Number, Phrase, Quote, Verb
 
 SLOT = re.compile(r"\{(\w+)\}")
@@ -13,11 +13,7 @@ ENDS = ".!?。！？…"
 
 def noun(n: Noun) -> str:
     """A noun phrase with its article."""
-    if n.definite:
-        return f"the {n.head}"
-    if n.bare or n.number != "one":
-        return n.head
-    return f"{n.article or article(n.head)} {n.head}"
+    return grammar.noun(n.head, n.definite, n.bare or n.number != "one", n.article)
 
 
 def quote(q: Quote) -> str:
@@ -56,7 +52,7 @@ def spell(phrase: Phrase, number: Number) -> str:
     if isinstance(phrase, Noun):
         return noun(phrase)
     if isinstance(phrase, Verb):
-        return phrase.lemma.replace(" & ", " and ") if number == "many" else third_person(phrase.lemma)
+        return phrase.lemma.replace(" & ", " and ") if number == "many" else grammar.third_person(phrase.lemma)
     if isinstance(phrase, Quote):
         return quote(phrase)
     if isinstance(phrase, Items):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from earwitness.clip import RATE
+from earwitness.clip import RATE, WAV_HEADER
 
 Ints = npt.NDArray[np.int16]
 Bytes = npt.NDArray[np.uint8]
 
-WAV_HEAD = 44
 MOST_COLUMNS = 4000
 FRAME = 1024
 """Samples of one frame of the spectrogram: 64 ms, 15.6 Hz a bin."""
@@ -25,17 +23,9 @@ LOWEST_HZ, HIGHEST_HZ = 40.0, 7800.0
 RANGE_DB = 80.0
 
 
-def wav_head(samples: int) -> bytes:
-    """The 44 bytes before `samples` 16-bit samples of a mono WAV at 16 kHz (RIFF, PCM)."""
-    size = min(samples * 2, 2**32 - 37)
-    return struct.pack(
-        "<4sI8sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVEfmt ", 16, 1, 1, RATE, RATE * 2, 2, 16, b"data", size
-    )
-
-
 def samples_of(wav: Path) -> Ints:
-    """The samples of a WAV that this module began; mapped, not read."""
-    return np.memmap(wav, np.dtype("<i2"), "r", WAV_HEAD)
+    """The samples of a WAV that began with `clip.wav_header`; mapped, not read."""
+    return np.memmap(wav, np.dtype("<i2"), "r", WAV_HEADER)
 
 
 def cut(samples: Ints, start: float, end: float) -> Ints:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import platformdirs
 
 from earwitness.captioner import Captioner, facts_of
-from earwitness.clip import Clip
+from earwitness.clip import Clip, wav_header
 from earwitness.errors import BadRequest, Busy, NoSound, TooLarge
 from earwitness.intake.spool import in_thread
 from earwitness.intake.uploads import Permit, UploadLimits, Uploads
@@ -111,16 +111,17 @@ class Recordings:
         Raises:
             BadRequest: it is no address.
             SourceError, AudioError: as for every address.
+            Busy: the recordings of all pages together would take too much room.
         """
         if not url.lower().startswith(("http://", "https://")):
             raise BadRequest(
                 "The provided URL does not appear to be valid. Ensure it is correctly formatted.", code="invalid_url"
             )
         key = self._key(session, url.partition("?")[0].partition("#")[0].rpartition("/")[2])
-        with self._reserved(key, 0):
-            async with self._captioner.open(UrlSource(url)) as clip:
-                original = clip.original
-                assert original is not None  # noqa: S101  a fetched clip always has its file
+        async with self._captioner.open(UrlSource(url)) as clip:
+            original = clip.original
+            assert original is not None  # noqa: S101  a fetched clip always has its file
+            with self._reserved(key, clip.facts.size_bytes):
                 try:
                     self._hold(key, await in_thread(lambda: self._copy(session, key, original)))
                     return await self._told(session, key, clip)
@@ -200,7 +201,7 @@ def _drawn(clip: Clip, wav: Path) -> dict[str, list[int]]:
     """Writes the sound and draws its peaks."""
     new = wav.with_name("sound.new")
     with new.open("xb") as file:
-        file.write(picture.wav_head(len(clip.pcm)))
+        file.write(wav_header(len(clip.pcm)))
         for start in range(0, len(clip.pcm), BLOCK):
             file.write(clip.pcm[start : start + BLOCK].astype("<i2").tobytes())
     new.chmod(0o600)

@@ -46,7 +46,7 @@ def determine(evidence: Evidence, part: Part, memory: Memory, first: bool) -> tu
     if part.last and first and not _summed(evidence, memory) and memory.first("absence"):
         missing = meaning.absences(evidence, memory, silent)
         told += [missing] if missing else []
-    return tuple(told)
+    return tuple(setting.one_course(told))
 
 
 def _summed(evidence: Evidence, memory: Memory) -> bool:

@@ -10,7 +10,7 @@ from earwitness.scene.evidence.observation import Flag, Level, Music, Quality, S
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.writer.content.memory import Memory
 from earwitness.scene.writer.content.sounds import BEDS
-from earwitness.scene.writer.messages import Caution, Message, Recording, Setting
+from earwitness.scene.writer.messages import Caution, Message, Musical, Recording, Setting
 
 SCENES = ("silence", "near_silence", "noise_white", "noise_pink", "noise_brown")
 """Qualities that are what the clip consists of: the opening tells them."""
@@ -187,6 +187,18 @@ def _levels(part: Part, memory: Memory) -> list[Message]:
             if not known and memory.first("level:noise"):
                 told.append(Recording(because=(v.id,), salience=0.6, what="background_noise", certainty="likely"))
     return told
+
+
+FADES = {"fade_in": "building", "fade_out": "fading"}
+"""Fades of the recording -> what they make of its music."""
+
+
+def one_course(told: list[Message]) -> list[Message]:
+    """How loudness moves, told once: as a fade over so many seconds, else of the music, else of the recording."""
+    fades = {FADES[m.what] for m in told if isinstance(m, Recording) and m.what in FADES and m.certainty != "possible"}
+    found = [replace(m, dynamics=None) if isinstance(m, Musical) and m.dynamics in fades else m for m in told]
+    moves = any(isinstance(m, Musical) and m.dynamics for m in found)
+    return [m for m in found if not (moves and isinstance(m, Recording) and m.what in ("level_fading", "level_rising"))]
 
 
 def setting(part: Part, memory: Memory) -> list[Message]:

@@ -16,6 +16,13 @@ def article(head: str) -> str:
     return "an" if VOWEL_SOUND.match(head) else "a"
 
 
+def noun(head: str, definite: bool, bare: bool, own: str | None) -> str:
+    """A head with its article: "the", none, its own one, or "a" and "an" by its sound."""
+    if definite:
+        return f"the {head}"
+    return head if bare else f"{own or article(head)} {head}"
+
+
 def number(n: int) -> str:
     """Numbers up to twelve in words, others in digits."""
     return WORDS[n] if 0 <= n < len(WORDS) else str(n)

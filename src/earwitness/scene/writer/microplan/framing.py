@@ -19,9 +19,9 @@ BRIEF_S = 0.75
 """Up to this length a clip is called very short."""
 
 NOISES = {
-    "noise_white": "white noise, an even hiss",
-    "noise_pink": "pink noise, a soft rushing",
-    "noise_brown": "brown noise, a low rushing",
+    "noise_white": "white noise (an even hiss)",
+    "noise_pink": "pink noise (a soft rushing)",
+    "noise_brown": "brown noise (a low rushing)",
 }
 
 
@@ -83,7 +83,8 @@ def guessed(e: Element) -> str:
     """What a thing may be besides, in brackets: it stands in a list."""
     if not e.guess:
         return ""
-    guess = or_another(e.guess, spelled(words.in_scene(words.entry(e.guess)))).rstrip(",")
+    many = e.what == "shape" and (e.count or 1) > 1
+    guess = or_another(e.guess, spelled(words.supposed(e.guess, many))).rstrip(",")
     return f" (perhaps {guess})"
 
 

@@ -219,10 +219,10 @@ def formed(m: Formed, w: Wording) -> Clause:
         seconds = numbers.length(m.span[1] - m.span[0])
         subject = replace(subject, head=f"{subject.head} of {seconds} that ends in {ENDINGS[m.ending]}")
     if m.guess:
-        guess = words.spelled(words.in_scene(words.entry(m.guess)))
+        guess = words.spelled(words.supposed(m.guess, m.count > 1))
         subject = Noun(f"{subject.head}, perhaps {or_another(m.guess, guess)},", subject.number)
     place = "" if m.throughout or m.start < SOLE_S else numbers.at(m.start, True, w.clip_s)
-    how = "throughout" if m.throughout and w.clip_s > 1 else ""
+    how = ("over the whole clip" if m.count > 1 else "throughout") if m.throughout and w.clip_s > 1 else ""
     if m.period_s is not None and m.count >= RHYTHM:
         how = f"in a steady rhythm, {numbers.period(m.period_s)}"
     subject = doubted(subject, m.certainty)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from earwitness.scene.writer.lexicon import Entry, lexicon
-from earwitness.scene.writer.lexicon.grammar import article, ing, plural
+from earwitness.scene.ontology.concepts import ontology
+from earwitness.scene.writer.lexicon import Entry, grammar, lexicon
 from earwitness.scene.writer.phrase import Items, Noun
 
 
@@ -35,7 +35,7 @@ def single(e: Entry) -> Noun:
 
 def several(e: Entry) -> Noun:
     """Several occurrences: "barks", "rain"."""
-    return Noun(e.plural or plural(e.noun), "many") if e.noun else massive(e)
+    return Noun(e.plural or grammar.plural(e.noun), "many") if e.noun else massive(e)
 
 
 def going_on(e: Entry) -> Noun:
@@ -45,15 +45,22 @@ def going_on(e: Entry) -> Noun:
     if e.mass:
         return massive(e)
     if e.clausal and e.by:
-        return Noun(f"{e.by} {ing(e.verb)}", "one", article=e.article)
+        return Noun(f"{e.by} {grammar.ing(e.verb)}", "one", article=e.article)
     return single(e) if e.clausal or e.plain else several(e)
 
 
 def in_scene(e: Entry) -> Noun:
     """It as a part of a scene: "a rooster crowing", "rain", "a thud"."""
     if e.clausal and e.by:
-        return Noun(f"{e.by} {ing(e.verb)}", "one", article=e.article)
+        return Noun(f"{e.by} {grammar.ing(e.verb)}", "one", article=e.article)
     return single(e) if e.noun else going_on(e)
+
+
+def supposed(concept: str, many: bool) -> Noun:
+    """What something told by its form may be: of several strokes "knocks", of several calls "a dog barking"."""
+    e, known = entry(concept), ontology()
+    strokes = concept in known and known[concept].kind == "impulsive" and not known.within(concept, "animal")
+    return several(e) if many and strokes and not e.clausal else in_scene(e)
 
 
 def known(e: Entry) -> Noun:
@@ -67,9 +74,7 @@ def known(e: Entry) -> Noun:
 
 def spelled(n: Noun) -> str:
     """A noun with its article, for nouns inside of fixed words."""
-    if n.definite:
-        return f"the {n.head}"
-    return n.head if n.bare or n.number != "one" else f"{n.article or article(n.head)} {n.head}"
+    return grammar.noun(n.head, n.definite, n.bare or n.number != "one", n.article)
 
 
 def listed(items: Items) -> str:
