@@ -150,8 +150,8 @@ class QwenEngine:
 
 def _without(library: str | None) -> NotReady:
     return NotReady(
-        "The engine qwen needs torch and transformers: pip install 'earwitness[qwen]'. Without them use the engine scene "
-        "(no GPU) or upstream (a server that has the weights).",
+        "The engine qwen needs torch and transformers: pip install 'earwitness[qwen]'. Without them use the engine "
+        "scene (no GPU) or upstream (a server that has the weights).",
         missing=library,
     )
 
