@@ -104,6 +104,13 @@ def dearer(result: Result) -> float | None:
     return at("cost_ratio")(result) if max(r["minutes"] for r in result["rows"]) >= LONG_MINUTES else None
 
 
+def later(result: Result) -> float:
+    """Time that the second half of the text took ÷ that of the first, of one long recording: 1 where cost is linear."""
+    half = result["told_bytes"] / 2
+    at_half = next(seconds for seconds, told, _ in result["course"] if told >= half)
+    return float((result["took_s"] - at_half) / at_half)
+
+
 def peak(result: Result) -> float | None:
     """The greatest peak of ours in MB."""
     return max(
@@ -147,6 +154,7 @@ AIMS: tuple[Aim, ...] = (
         "≤",
         1.15,
     ),
+    Aim("growth-hours", "time of the second half of the text ÷ the first", later, "≤", 1.15),
     Aim("growth-clips", "time a clip, last tenth ÷ second", at("time_ratio"), "≤", 1.1),
     Aim("growth-clips", "memory, last tenth ÷ second", at("memory_ratio"), "≤", 1.1),
     Aim("caption-long", "long clips that failed", failed, "≤", 0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.aims import later
 from bench.kept import load
 from bench.machine import table
 
@@ -237,7 +238,8 @@ def hours() -> str | None:
             "",
             f"One recording of {result['hours']:g} hours of talk and music by the command with `--max-minutes 0`: "
             f"{result['took_s'] / 60:.1f} minutes, first words after {number(result['first_s'], 0)} s, "
-            f"{result['told_bytes']:,} bytes of text; memory {second:.0f} MB in the second tenth of the time, "
+            f"{result['told_bytes']:,} bytes of text, the second half of it in {later(result):.2f} times the time of "
+            f"the first; memory {second:.0f} MB in the second tenth of the time, "
             f"{last:.0f} MB in the last, {result['peak_mb']:.0f} MB at most.",
         ]
     )

@@ -116,7 +116,7 @@ PARTS = (
     Part("resume", "bulk resume", None, ("bulk_resume",), "none: five seconds"),
     Part("upstream", "upstream", "upstream --repeats 3", ("upstream",), "the same call sent straight to the upstream"),
     Part("ledger", "ledger", "ledger --requests 300", ("ledger",), "none: requests a second"),
-    Part("decode", "decode --rounds 1", None, ("decode",), "the `ffmpeg` command line"),
+    Part("decode", "decode --rounds 2", None, ("decode",), "the `ffmpeg` command line"),
 )
 LONG = (
     Part("hours", "growth hours --hours 3", None, ("growth-hours",), "itself, near the start", 7200.0),

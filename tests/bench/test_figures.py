@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench import cost, growth
+from bench import aims, cost, growth
 from bench.chapters import number, wide
 from bench.machine import command, machine, spread
 
@@ -53,3 +53,10 @@ def test_the_machine_is_told_with_its_load(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(found["load"]) == len(found["load_before"]) == 3
     monkeypatch.setattr("sys.orig_argv", ["python", "-m", "bench.server", "clips", "--peer-python", "/opt/x/python"])
     assert command() == "python -m bench.server clips --peer-python python"
+
+
+def test_the_second_half_of_a_long_text_is_set_against_the_first() -> None:
+    even = [(10.0, 25, 0.0), (20.0, 50, 0.0), (30.0, 75, 0.0), (40.0, 100, 0.0)]
+    assert aims.later({"took_s": 40.0, "told_bytes": 100, "course": even}) == 1.0
+    slowing = [(10.0, 50, 0.0), (25.0, 75, 0.0), (40.0, 100, 0.0)]
+    assert aims.later({"took_s": 40.0, "told_bytes": 100, "course": slowing}) == 3.0

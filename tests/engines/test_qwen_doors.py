@@ -118,6 +118,23 @@ async def test_weights_that_are_not_whole_have_a_name_in_both_protocols(checkpoi
         assert server.exchange.running == 0
 
 
+def test_weights_that_are_not_whole_are_refused_before_the_libraries_are_imported(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    incomplete(shutil.copytree(checkpoint, tmp_path / "weights"))
+    code = (
+        "import asyncio, sys; from pathlib import Path\n"
+        "from earwitness.engines.options import QwenOptions; from earwitness.engines.qwen import QwenEngine\n"
+        "from earwitness.errors import WeightsError\n"
+        "try:\n"
+        "    asyncio.run(QwenEngine(QwenOptions(model=Path('weights'))).start())\n"
+        "except WeightsError:\n"
+        "    print(sorted({'torch', 'transformers'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stderr
+
+
 @pytest.mark.weights
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("command", [("serve", "--port", "0"), ("caption", "-q")])

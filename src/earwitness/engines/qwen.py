@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from earwitness.caption import Delta, EngineInfo, Event, Finish, Heard, Json, Options, Usage
 from earwitness.clip import Clip
 from earwitness.engine import State
 from earwitness.engines.options import QwenOptions
+from earwitness.engines.qwen_folder import check
 from earwitness.engines.qwen_jobs import Account, Job, Waiting
 from earwitness.errors import EarwitnessError, Failed, NotReady
 
 if TYPE_CHECKING:
     from earwitness.engines.qwen_model import Loaded
 
+LIBRARIES = ("torch", "transformers")
 MODEL = "qwen3-omni-30b-a3b-captioner"
 MOST_TOKENS = 32_768
 """Longest output, as the service documents it; the model's positions end at 65,536."""
@@ -66,15 +69,16 @@ class QwenEngine:
             self._state = "ready"
 
     def _load(self) -> Loaded:
+        """What can be wrong is looked for before the libraries are imported, which takes seconds."""
+        if missing := [name for name in LIBRARIES if find_spec(name) is None]:
+            raise _without(missing[0])
+        model = self._options.model
+        weights = None if model is None else check(model, sums=self._options.verify)
         try:
             from earwitness.engines.qwen_model import Loaded
         except ImportError as error:
-            raise NotReady(
-                "The engine qwen needs torch and transformers: pip install 'earwitness[qwen]'. Without them use the "
-                "engine scene (no GPU) or upstream (a server that has the weights).",
-                missing=error.name,
-            ) from error
-        return Loaded(self._options)
+            raise _without(error.name) from error
+        return Loaded(self._options, weights)
 
     async def close(self) -> None:
         """Ends what is being told within a token, refuses what waits, and frees the model; idempotent."""
@@ -142,6 +146,14 @@ class QwenEngine:
         if account.end == "repetition":
             facts["ended"] = "repetition"
         return Finish("stop" if account.end == "stop" else "length", self.info, counted=counted, facts=facts)
+
+
+def _without(library: str | None) -> NotReady:
+    return NotReady(
+        "The engine qwen needs torch and transformers: pip install 'earwitness[qwen]'. Without them use the engine "
+        "scene (no GPU) or upstream (a server that has the weights).",
+        missing=library,
+    )
 
 
 async def _end_of(queue: asyncio.Queue[str | Account | Exception]) -> None:

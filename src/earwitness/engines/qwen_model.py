@@ -21,7 +21,7 @@ from transformers import (
 from earwitness.caption import Sampling
 from earwitness.engines.model_memory import usable_memory
 from earwitness.engines.options import QwenOptions
-from earwitness.engines.qwen_folder import INSTEAD, Weights, check
+from earwitness.engines.qwen_folder import INSTEAD, Weights
 from earwitness.engines.qwen_inputs import MELS, Floats, Ids, frames_of, log_mel, places_of, prompt
 from earwitness.engines.qwen_jobs import Job, Row
 from earwitness.errors import NotReady, TooLong
@@ -37,14 +37,17 @@ CHECK_FRAMES, CHECK_PLACES = 3_100, 403
 
 
 class Loaded:
-    """A checkpoint in memory. Not for several threads: the engine's one worker thread owns it."""
+    """A checkpoint in memory. Not for several threads: the engine's one worker thread owns it.
 
-    def __init__(self, options: QwenOptions) -> None:
+    Args:
+        weights: what was found in the options' folder; None for a name on the hub.
+    """
+
+    def __init__(self, options: QwenOptions, weights: Weights | None) -> None:
         source = str(options.model or DEFAULT)
         torch.set_num_threads(options.threads)
         self.device = torch.device(device_of(options.device))
-        if options.model is not None:
-            weights = check(options.model, sums=options.verify)
+        if weights is not None:
             check_memory(weights, options, self.device)
             log.info("loading %.1f GiB from %s to %s", weights.stored / GIB, source, self.device)
         self.tokenizer, self.model = load(source, options, self.device)
