@@ -149,8 +149,13 @@ WITHIN = 0.7
 
 
 def fits(concept: str, o: Shape) -> bool:
-    """Whether a name can be a guess at a form: what was measured as noise has no pitch of its own."""
-    return not (o.texture in NOISY and ontology()[concept].kind == "tonal")
+    """Whether a name can be a guess at a form: what was measured as noise has no pitch of its own, a row of pulses is
+    no scene, a hit nothing that goes on ("an engine running"), though it may be one of it ("a mechanical sound")."""
+    kind, words = ontology()[concept].kind, lexicon().sounds.get(concept)
+    goes_on = kind == "steady" and words is not None and (words.clausal or not words.noun)
+    if o.texture in ("hit", "pulses"):
+        return kind != "ambience" and not (o.texture == "hit" and goes_on)
+    return not (o.texture in NOISY and kind == "tonal")
 
 
 def _guess(o: Shape, part: Part) -> Sound | None:
