@@ -8,7 +8,7 @@ from functools import cache
 
 from hypothesis import HealthCheck, given, settings
 
-from earwitness.scene.evidence.observation import Music, Observation, Pattern, Quality, Shape, Sound, Tone
+from earwitness.scene.evidence.observation import Music, Observation, Pattern, Quality, Shape, Sound, Tone, Utterance
 from earwitness.scene.evidence.part import Part
 from earwitness.scene.ontology.concepts import ontology
 from earwitness.scene.writer.lexicon import lexicon
@@ -125,7 +125,8 @@ def test_every_spelled_count_was_counted(clip: tuple[float, tuple[Part, ...]]) -
     seconds, made = clip
     every = [o for p in made for o in p.observations]
     speakers = {getattr(o, "speaker", None) for o in every} - {None}
-    known = {int(x) for x in observed(every, made, seconds)} | {len(speakers)}
+    talking = {o.speaker for o in every if isinstance(o, Utterance)} - {None}
+    known = {int(x) for x in observed(every, made, seconds)} | {len(speakers), len(talking)}
     groups: dict[str, int] = {}
     for o in every:
         if isinstance(o, Sound):
